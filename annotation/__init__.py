@@ -1,0 +1,1 @@
+"""From votes to labels: people, sources and how far they agree."""

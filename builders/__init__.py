@@ -1,0 +1,1 @@
+"""What turns folders and photographs into a published dataset."""

@@ -1,0 +1,1 @@
+"""Templates of the cards that are published with the data and the baseline."""

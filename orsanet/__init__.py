@@ -1,0 +1,1 @@
+"""ORSANet, the reference baseline: model, losses, training."""
