@@ -27,7 +27,7 @@ def region_masks(landmarks68_px: Points, height: int, width: int) -> dict[str, M
 
 
 def region_polygons(landmarks68_px: Points) -> dict[str, Points]:
-    """Return the closed outline of every region in REGIONS as float32 (n, 2), x before y, in pixels."""
+    """Return the closed outline of every region in REGIONS as float32 (n, 2) in pixels."""
     p = landmarks68_px.astype(np.float32)
     top = _hairline(p)
     return {
@@ -57,7 +57,7 @@ def _hairline(p: Points) -> Points:
 
 
 def _below_eye(p: Points, first: int) -> Points:
-    """Return the two lower lid points of the eye that starts at `first`, from its right to its left.
+    """Return the two lower lid points of the eye that starts at `first`, from right to left.
 
     They are lowered by half the eye's height so that lashes and a lens's rim count as the eye.
     """

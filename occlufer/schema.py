@@ -1,4 +1,4 @@
-"""The words of the data: classes, occlusion types, face regions, face parts and the published row."""
+"""The words of the data: classes, occlusion types, face regions, face parts, landmarks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""Faces: where the main face of a picture is, its 68 landmarks, and the crop that is published."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil
+from typing import Any
+
+import cv2
+import numpy as np
+
+from occlufer.config import BuildConfig
+from occlufer.record import Result
+from occlufer.stages import ImageItem, ImageStage
+
+from .detectors import Detect, Face, open_detector
+from .landmarks import landmarks_from_box, landmarks_from_points
+from .pixels import Pixels, decode_rgb, encode_png
+from .regions import Points
+
+VERSION = 1
+CROP_PX = 224
+# How much a face at the very corner counts less than the same face in the centre.
+CENTRALITY = 0.5
+
+
+def stage(config: BuildConfig) -> ImageStage:
+    """Return the stage; raises MissingError or UsageError if its detector cannot be had."""
+    detector = open_detector(config.faces.detector, config.weights_dir)
+    params = {
+        "version": VERSION,
+        "detector": detector.name,
+        "weights": detector.weights_sha256,
+        "min_score": config.faces.min_score,
+        "crop_margin": config.faces.crop_margin,
+    }
+    function = partial(
+        find_faces,
+        detect=detector.detect,
+        min_score=config.faces.min_score,
+        crop_margin=config.faces.crop_margin,
+    )
+    return ImageStage("faces", (), (), params, function)
+
+
+def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: float) -> Result:
+    """Return the faces of an image; a picture without one is kept, with `found` false.
+
+    The value's coordinates are pixels of the crop, x before y: `crop` (sha256), `width`, `height`,
+    `found`, `score`, `box`, `landmarks` (68), `others` (boxes of the other faces).
+    """
+    data = item.store.get(item.image)
+    image_rgb = decode_rgb(data)
+    height, width = image_rgb.shape[:2]
+    faces = [face for face in detect(image_rgb) if face.score >= min_score]
+    main = main_face(faces, width, height)
+    others = [face for face in faces if face is not main]
+    shift, scale, crop = np.zeros(2), 1.0, item.image
+    if item.owner.facts.content == "photograph" and main is not None:
+        image_rgb, shift, scale = cut_out(image_rgb, main, crop_margin)
+        crop = item.store.put(encode_png(image_rgb))
+    return Result(item.image, _value(main, others, shift, scale, crop, image_rgb))
+
+
+def main_face(faces: list[Face], width: int, height: int) -> Face | None:
+    """Return the largest and most central face of a picture, None if there is none."""
+    centre = np.array([width, height]) / 2
+
+    def weight(face: Face) -> tuple[float, float]:
+        box = np.array(face.box_xyxy_px)
+        away = np.linalg.norm((box[:2] + box[2:]) / 2 - centre) / np.linalg.norm(centre)
+        area = np.prod(np.maximum(box[2:] - box[:2], 0))
+        return float(area * (1 - CENTRALITY * min(away, 1))), face.score
+
+    return max(faces, key=weight, default=None)
+
+
+def cut_out(image_rgb: Pixels, face: Face, margin: float) -> tuple[Pixels, Points, float]:
+    """Return the face as (CROP_PX, CROP_PX, 3), and shift and scale: crop = (x - shift) * scale.
+
+    The crop is square, `margin` of the longer side wider on every side; what lies outside the
+    photograph is black.
+    """
+    box = np.array(face.box_xyxy_px)
+    side = float((box[2:] - box[:2]).max()) * (1 + 2 * margin)
+    shift = (box[:2] + box[2:]) / 2 - side / 2
+    x0, y0 = (int(v) for v in np.floor(shift))
+    x1, y1 = x0 + ceil(side), y0 + ceil(side)
+    height, width = image_rgb.shape[:2]
+    inner = image_rgb[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
+    edges = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
+    square = cv2.copyMakeBorder(inner, *edges, borderType=cv2.BORDER_CONSTANT)
+    scale = CROP_PX / (x1 - x0)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    crop = cv2.resize(square, (CROP_PX, CROP_PX), interpolation=method)
+    return np.asarray(crop, np.uint8), np.array([x0, y0], np.float32), scale
+
+
+def _value(
+    main: Face | None,
+    others: list[Face],
+    shift: Any,
+    scale: float,
+    crop: str,
+    crop_rgb: Pixels,
+) -> dict[str, Any]:
+    height, width = crop_rgb.shape[:2]
+
+    def to_crop(points: Any) -> Any:
+        return (np.asarray(points, dtype=np.float32).reshape(-1, 2) - shift) * scale
+
+    if main is None:
+        box = np.array([0, 0, width, height], dtype=np.float32)
+        landmarks = landmarks_from_box(box)
+    else:
+        box = to_crop(main.box_xyxy_px).reshape(4)
+        landmarks = landmarks_from_points(to_crop(main.points5_px))
+    return {
+        "crop": crop,
+        "width": width,
+        "height": height,
+        "found": main is not None,
+        "score": 0.0 if main is None else round(main.score, 4),
+        "box": _rounded(box),
+        "landmarks": _rounded(landmarks),
+        "others": [_rounded(to_crop(face.box_xyxy_px).reshape(4)) for face in others],
+    }
+
+
+def _rounded(values: Any) -> Any:
+    # A hundredth of a pixel: finer digits differ from processor to processor.
+    return np.round(np.asarray(values, dtype=np.float64), 2).tolist()

@@ -1,0 +1,133 @@
+"""A first config: looks at folders, recognises what they are, and writes it down with comments."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from occlufer.errors import MissingError, UsageError
+from occlufer.schema import LABEL_SYNONYMS
+
+from .sources import fer2013, image_folder
+from .sources.files import folders, source_folder, walk
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+# Pictures of one size, or small ones, are crops that somebody has made already.
+CROP_SIDE_PX = 512
+LOOKED_AT = 50
+
+HEADER = """\
+# What `occlufer build` shall do. Paths are relative to this file.
+# Leave out what you do not want to change; unknown keys are refused.
+
+# out = "occlu_fer"          # the published folder
+# workspace = ".occlufer"    # the catalog and the images, kept between builds
+# seed = 0                   # of the split
+# weights_dir = "weights"    # a folder with YuNet's weights: a better and faster face detector
+
+# [split]
+# validation_share = 0.114   # of every class; Table 1's by default
+"""
+
+
+def write_config(paths: list[Path], config: Path, force: bool = False) -> list[tuple[Path, str]]:
+    """Write `config` for the dataset folders `paths` (or those in the current folder).
+
+    Returns (folder, what it was recognised as). Raises MissingError if a folder is missing or
+    nothing is recognised, UsageError if `config` is there already and not to be replaced.
+    """
+    if config.exists() and not force:
+        raise UsageError(f"{config}: is there already; --force writes over it")
+    found = [table for path in paths or [Path()] for table in _tables(path, bool(paths))]
+    if not found:
+        where = ", ".join(str(path) for path in paths) or "the current folder"
+        raise MissingError(f"{where}: found no folder with images in it; name your dataset folders")
+    texts = [HEADER]
+    names: set[str] = set()
+    for path, what, kind, lines in found:
+        name = _unique(path.resolve().name, names)
+        relative = os.path.relpath(path.resolve(), config.resolve().parent)
+        table = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
+        table += [f"path = {_text(Path(relative).as_posix())}", *lines]
+        texts.append(f"# {what}\n" + "\n".join(table) + "\n")
+    config.write_text("\n".join(texts), encoding="utf-8")
+    return [(path, what) for path, what, _, _ in found]
+
+
+Table = tuple[Path, str, str, list[str]]
+
+
+def _tables(path: Path, named: bool) -> Iterator[Table]:
+    """Yield the config tables for `path`, or for the folders in it if it is none itself."""
+    source_folder(path, "expected a dataset folder")
+    table = _table(path) if named else None
+    if table is not None and not _holds_datasets(path):
+        yield table
+        return
+    inner = [path / name for name in folders(path) if not name.startswith(".")]
+    yield from (table for table in map(_table, inner) if table is not None)
+
+
+def _holds_datasets(path: Path) -> bool:
+    """Return whether a folder without classes is a shelf of datasets rather than one."""
+    if image_folder.detect(path) or fer2013.detect(path):
+        return False
+    inner = [path / name for name in folders(path)]
+    return any(image_folder.detect(p) or fer2013.detect(p) for p in inner)
+
+
+def _table(path: Path) -> Table | None:
+    release = fer2013.detect(path)
+    if release:
+        return path, f"FER2013, {release}", "fer2013", []
+    images = list(islice(_images(path), LOOKED_AT))
+    if not images:
+        return None
+    lines = [f'content = {_text(_content(images))}   # or "photograph": the face is cut out']
+    if lines[0].startswith('content = "photograph"'):
+        lines = ['content = "photograph"   # or "crop": every picture is one face already']
+    lines += ['# licence = "..."      # the terms you have these pictures under']
+    classes = image_folder.detect(path)
+    if classes is None:
+        return path, "images without classes", "image_folder", [*lines, 'labels = "none"']
+    unknown = [name for name in folders(path) if name.lower() not in LABEL_SYNONYMS]
+    if unknown:
+        mapped = ", ".join(f'{_text(name)} = "unlabelled"' for name in unknown)
+        lines.append(f"label_map = {{ {mapped} }}   # say what these are, or leave them unlabelled")
+    return path, classes, "image_folder", lines
+
+
+def _images(path: Path) -> Iterator[Path]:
+    return (file for file in walk(path) if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _content(images: list[Path]) -> str:
+    sizes = set()
+    for path in images:
+        try:
+            with Image.open(path) as image:
+                sizes.add(image.size)
+        except Exception:  # whatever is wrong with it, the build will say so
+            continue
+    small = all(max(size) <= CROP_SIDE_PX for size in sizes)
+    return "crop" if small or len(sizes) == 1 else "photograph"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    clean = "".join(c if c.isalnum() or c in "_-" else "_" for c in name).strip("_-") or "source"
+    clean = clean if not clean[0].isdigit() else f"set_{clean}"
+    number, candidate = 1, clean
+    while candidate in taken:
+        number += 1
+        candidate = f"{clean}_{number}"
+    taken.add(candidate)
+    return candidate
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,38 @@
+"""Sixty-eight landmarks: the mean face laid over a detector's five points, or over a box."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from occlufer.schema import LANDMARK_PARTS
+
+from .regions import Points
+from .synthetic import MEAN_FACE68
+
+# A face that was not found is taken to lie in the middle of its crop, as large as is usual.
+UNFOUND_SCALE = 0.8
+
+
+def landmarks_from_points(points5_px: Points) -> Points:
+    """Return the mean face as float32 (68, 2), laid over left eye, right eye, nose, mouth corners.
+
+    The best affine map in the least-squares sense: it follows roll, size and the narrowing of a
+    turned head, so it holds on covered faces too, but no expression.
+    """
+    source = np.hstack([five_points(MEAN_FACE68), np.ones((5, 1), np.float32)])
+    affine, *_ = np.linalg.lstsq(source, points5_px.astype(np.float64), rcond=None)
+    return (np.hstack([MEAN_FACE68, np.ones((68, 1))]) @ affine).astype(np.float32)
+
+
+def landmarks_from_box(box_xyxy_px: Points) -> Points:
+    """Return the mean face as float32 (68, 2) in the middle of a crop that holds one face."""
+    low, high = box_xyxy_px[:2], box_xyxy_px[2:]
+    inner = (MEAN_FACE68 - 0.5) * UNFOUND_SCALE + 0.5
+    return (low + inner * (high - low)).astype(np.float32)
+
+
+def five_points(landmarks68: Points) -> Points:
+    """Return left eye, right eye, nose tip, left and right mouth corner as (5, 2)."""
+    left = landmarks68[LANDMARK_PARTS["left_eye"]].mean(axis=0)
+    right = landmarks68[LANDMARK_PARTS["right_eye"]].mean(axis=0)
+    return np.stack([left, right, landmarks68[30], landmarks68[48], landmarks68[54]])

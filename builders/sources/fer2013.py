@@ -1,0 +1,166 @@
+"""FER2013: `fer2013.csv`, or the image release with a folder per split and class."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from occlufer.errors import MissingError, UsageError
+from occlufer.record import Facts, Reject, Vote
+
+from ..pixels import BadImageError, encode_png
+from .entry import Entry, Reading, read_file, read_nothing
+from .files import fault, folders, name_of, source_folder, stamp_of, walk
+from .labels import label_of
+
+SIDE_PX = 48
+# Order of the CSV's `emotion` column.
+CSV_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+CSV_SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+CSV_HEADER = ["emotion", "pixels", "Usage"]
+# The image release calls the public test "validation" in one packing and the whole test "test".
+FOLDER_SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "test": "test",
+}
+LICENCE = "FER2013 (ICML 2013 challenge data, research use)"
+ATTRIBUTION = "Goodfellow et al., Challenges in Representation Learning, ICML 2013"
+GET = "expected fer2013.csv, or train/ and validation/ or test/; see Kaggle's FER2013 challenge"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A `[[sources]]` table with kind = "fer2013"."""
+
+    path: Path
+    """The folder that holds fer2013.csv or train/ and its siblings, or the CSV itself."""
+
+
+def detect(path: Path) -> str | None:
+    """Return which release was recognised, else None."""
+    if (path / "fer2013.csv").is_file():
+        return "fer2013.csv"
+    splits = [name for name in folders(path) if name in FOLDER_SPLITS]
+    seven = {"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"}
+    if splits and all(seven >= set(folders(path / split)) != set() for split in splits):
+        return f"the image release: {', '.join(splits)}"
+    return None
+
+
+def entries(settings: Settings, name: str) -> Iterator[Entry]:
+    """Yield a row of the CSV or a file of the image release at a time.
+
+    Raises MissingError if neither is there, UsageError if the layout is another one.
+    """
+    path = settings.path
+    if path.is_file():
+        return _rows(path, name)
+    source_folder(path, GET)
+    if (path / "fer2013.csv").is_file():
+        return _rows(path / "fer2013.csv", name)
+    return _files(path, name)
+
+
+def _files(root: Path, name: str) -> Iterator[Entry]:
+    found = folders(root)
+    splits = [split for split in found if split in FOLDER_SPLITS]
+    if not splits:
+        raise MissingError(f"{root}: found {', '.join(found) or 'no folder'}, {GET}")
+    labels: dict[tuple[str, ...], str | None] = {
+        (split, word): label_of(word, {}, str(root / split / word))
+        for split in splits
+        for word in folders(root / split)
+    }
+    if not labels:
+        raise MissingError(f"{root}: found no class folder in {', '.join(splits)}; {GET}")
+    for path in walk(root):
+        inner = path.relative_to(root)
+        label = labels.get(inner.parts[:2])
+        reject = fault(path, root)
+        if label is None:
+            reject = reject or Reject("no_class", "expected it in <split>/<class>/")
+        facts = _facts(name, label, FOLDER_SPLITS.get(inner.parts[0]))
+        yield Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
+
+
+def _rows(path: Path, name: str) -> Iterator[Entry]:
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+    with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
+        rows = csv.reader(file)
+        first = next(rows, None)
+        if first is None:
+            raise MissingError(f"{path}: found an empty file; {GET}")
+        # Some copies were split and lack the header; a first line of data is data.
+        headless = bool(first) and first[0].strip().isdigit()
+        if not headless and [cell.strip() for cell in first] != CSV_HEADER:
+            raise UsageError(
+                f"{path}, line 1: found {', '.join(first)[:60]!r}, "
+                f"expected {','.join(CSV_HEADER)} or a row of data"
+            )
+        for number, row in enumerate(chain([first], rows) if headless else rows):
+            yield _row(row, number, rows.line_num, name)
+
+
+def _row(row: list[str], number: int, line: int, name: str) -> Entry:
+    # Row numbers, not line numbers: FERPlus's votes join by row.
+    source_id = f"row_{number:05d}"
+    fault = _row_fault(row)
+    if fault is not None:
+        reject = Reject("malformed_row", f"line {line}: {fault}")
+        return Entry(source_id, _row_stamp(row), _facts(name, None, None), read_nothing, reject)
+    emotion, pixels, usage = (cell.strip() for cell in row)
+    facts = _facts(name, CSV_LABELS[int(emotion)], CSV_SPLITS[usage])
+    return Entry(source_id, _row_stamp(row), facts, partial(_row_reading, pixels, line))
+
+
+def _row_stamp(row: list[str]) -> str:
+    return f"{zlib.crc32(','.join(row).encode()):08x}"
+
+
+def _row_fault(row: list[str]) -> str | None:
+    if len(row) != len(CSV_HEADER):
+        return f"found {len(row)} cells, expected {len(CSV_HEADER)}"
+    emotion, _, usage = (cell.strip() for cell in row)
+    if emotion not in ("0", "1", "2", "3", "4", "5", "6"):
+        return f"found emotion {emotion[:20]!r}, expected 0 to 6"
+    if usage not in CSV_SPLITS:
+        return f"found Usage {usage[:20]!r}, expected one of {', '.join(CSV_SPLITS)}"
+    return None
+
+
+def _row_reading(pixels: str, line: int) -> Reading:
+    values = pixels.split()
+    if len(values) != SIDE_PX * SIDE_PX:
+        expected = SIDE_PX * SIDE_PX
+        detail = f"line {line}: found {len(values)} pixels, expected {expected}"
+        raise BadImageError("malformed_row", detail)
+    bad = next((v for v in values if not _is_grey_level(v)), None)
+    if bad is not None:
+        raise BadImageError(
+            "malformed_row", f"line {line}: found the pixel {bad[:20]!r}, expected 0-255"
+        )
+    grey = np.array([int(value) for value in values], dtype=np.uint8)
+    return Reading(encode_png(grey.reshape(SIDE_PX, SIDE_PX)))
+
+
+def _is_grey_level(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 256
+
+
+def _facts(name: str, label: str | None, split: str | None) -> Facts:
+    return Facts(
+        votes=(Vote(f"source:{name}", label),) if label else (),
+        source_split=split,
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+    )

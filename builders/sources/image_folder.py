@@ -1,0 +1,94 @@
+"""Any folder of images: `<class>/*.jpg`, or images without classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from occlufer.errors import MissingError
+from occlufer.record import Facts, Reject, Vote
+from occlufer.schema import LABEL_SYNONYMS
+
+from .entry import Entry, read_file
+from .files import fault, folders, name_of, source_folder, stamp_of, walk
+from .labels import label_of, read_label_map
+
+GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A `[[sources]]` table with kind = "image_folder"."""
+
+    path: Path
+    """The folder."""
+    labels: str = "folder"
+    """"folder": the folders in it are the classes; "none": its images have no labels."""
+    label_map: dict[str, str] = field(default_factory=dict)
+    """Class folder = our label, or "unlabelled", where the folder's name does not say it."""
+    content: str = "crop"
+    """"crop": every picture is one face, published as it is; "photograph": the face is cut out."""
+    source_split: str = ""
+    """Which split of the original set this is, e.g. "train" or "test", if any."""
+    licence: str = "unknown"
+    """The terms, as an SPDX name, a URL or words."""
+    attribution: str = ""
+    """Whom to name."""
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        if self.labels not in ("folder", "none"):
+            raise ValueError(f"labels: found {self.labels!r}, expected folder or none")
+        if self.content not in ("crop", "photograph"):
+            raise ValueError(f"content: found {self.content!r}, expected crop or photograph")
+        read_label_map(self.label_map)
+
+
+def detect(path: Path) -> str | None:
+    """Return what was recognised if the folder holds class folders, else None."""
+    classes = [name for name in folders(path) if name.lower() in LABEL_SYNONYMS]
+    return f"{len(classes)} class folders: {', '.join(classes)}" if classes else None
+
+
+def entries(settings: Settings, name: str) -> Iterator[Entry]:
+    """Yield every file under the folder, images or not, sorted by class and path.
+
+    Raises MissingError if the folder is missing or holds no file, UsageError for a class folder
+    whose name says nothing.
+    """
+    root = source_folder(settings.path, GET)
+    labels = _labels(settings, root)
+    found = False
+    for path in walk(root):
+        found = True
+        yield _entry(path, root, labels, settings, name)
+    if not found:
+        raise MissingError(f"{root}: found no file in it; {GET}")
+
+
+def _labels(settings: Settings, root: Path) -> dict[str, str | None]:
+    """Return {class folder: label}, checked before anything is read."""
+    if settings.labels == "none":
+        return {}
+    label_map = read_label_map(settings.label_map)
+    return {word: label_of(word, label_map, str(root / word)) for word in folders(root)}
+
+
+def _entry(
+    path: Path, root: Path, labels: dict[str, str | None], settings: Settings, name: str
+) -> Entry:
+    inner = path.relative_to(root)
+    reject = fault(path, root)
+    if settings.labels == "folder" and len(inner.parts) == 1:
+        reject = reject or Reject("no_class", f"lies beside the class folders of {root.name}/")
+    label = labels.get(inner.parts[0])
+    facts = Facts(
+        votes=(Vote(f"source:{name}", label),) if label else (),
+        content=settings.content,
+        source_split=settings.source_split or None,
+        licence=settings.licence,
+        attribution=settings.attribution,
+    )
+    return Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)

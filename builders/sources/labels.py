@@ -1,0 +1,39 @@
+"""From a source's own words for the expressions to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from occlufer.errors import UsageError
+from occlufer.schema import LABEL_SYNONYMS, LABELS
+
+UNLABELLED = "unlabelled"
+
+
+def read_label_map(label_map: Mapping[str, str]) -> dict[str, str]:
+    """Return the map with its keys in lower case; raises ValueError for a target that is no label."""
+    for word, label in label_map.items():
+        if label not in (*LABELS, UNLABELLED):
+            expected = ", ".join((*LABELS, UNLABELLED))
+            raise ValueError(f"label_map, {word!r}: found {label!r}, expected one of {expected}")
+    return {word.lower(): label for word, label in label_map.items()}
+
+
+def label_of(word: str, label_map: Mapping[str, str], place: str) -> str | None:
+    """Return our label for a source's `word`, None if the map says it is unlabelled.
+
+    The map counts before the known spellings. Raises UsageError, naming `place`, for a word that
+    neither knows; a number is never guessed, for every set counts in an order of its own.
+    """
+    label = label_map.get(word.lower()) or LABEL_SYNONYMS.get(word.lower())
+    if label is None:
+        raise UsageError(
+            f"{place}: found the class {word!r}, expected one of {', '.join(LABELS)} or a usual "
+            f'spelling; say what it means with label_map = {{ {_quoted(word)} = "..." }} '
+            f'(a class, or "{UNLABELLED}"), or labels = "none" if no folder is a class'
+        )
+    return None if label == UNLABELLED else label
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,99 @@
+"""The split: which groups validate, so that every class comes as near to its share as can be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.config import BuildConfig
+from occlufer.record import Result
+from occlufer.schema import LABELS, SPLITS
+from occlufer.stages import SetStage
+from occlufer.workspace import Workspace
+
+VERSION = 1
+AFTER = ("faces", "occlusion", "hashes", "dedup", "labels")
+
+
+def stage(config: BuildConfig) -> SetStage:
+    """Return the stage."""
+    params = {"version": VERSION, "seed": config.seed, **vars(config.split)}
+    function = partial(
+        split_samples, validation_share=config.split.validation_share, seed=config.seed
+    )
+    return SetStage("split", AFTER, params, function)
+
+
+def split_samples(workspace: Workspace, validation_share: float, seed: int) -> Iterable[Result]:
+    """Yield the `split` of every labelled image."""
+    catalog = workspace.catalog
+    images = catalog.images_passing(AFTER)
+    labels = [catalog.value("labels", image)["label"] for image in images]
+    groups = [catalog.value("dedup", image)["group"] for image in images]
+    splits = assign_splits(labels, groups, validation_share, seed)
+    return [Result(image, {"split": s}) for image, s in zip(images, splits, strict=True)]
+
+
+def assign_splits(
+    labels: list[str], groups: list[str], validation_share: float, seed: int
+) -> list[str]:
+    """Return "train" or "validation" for every sample; a group is never divided.
+
+    An integer program over the kinds of groups (groups with the same class counts are alike)
+    brings every class as near as possible to its share, in the sum of absolute differences.
+    Which groups of a kind validate is drawn by `seed`, independent of the samples' order.
+    """
+    counts = _class_counts(labels, groups)
+    kinds: dict[tuple[int, ...], list[str]] = {}
+    for group in sorted(counts, key=lambda name: _draw(name, seed)):
+        kinds.setdefault(tuple(counts[group]), []).append(group)
+    order = sorted(kinds)
+    sizes = np.array([len(kinds[kind]) for kind in order])
+    table = np.array(order, dtype=np.float64).reshape(len(order), len(LABELS))
+    wanted = np.floor(table.T @ sizes * validation_share + 0.5)
+    chosen = _solve(table, sizes, wanted)
+    validation = {
+        group for kind, n in zip(order, chosen.tolist(), strict=True) for group in kinds[kind][:n]
+    }
+    return [SPLITS[group in validation] for group in groups]
+
+
+def _solve(
+    table: NDArray[np.float64], sizes: NDArray[np.int64], wanted: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return how many groups of each kind validate.
+
+    Unknowns: the number of each kind, then the absolute difference of each class.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    kinds, classes = table.shape
+    if kinds == 0:
+        return np.zeros(0, dtype=np.int64)
+    difference = np.eye(classes)
+    rows = np.block([[table.T, -difference], [-table.T, -difference]])
+    limits = LinearConstraint(rows, ub=np.concatenate([wanted, -wanted]))
+    cost = np.concatenate([np.zeros(kinds), np.ones(classes)])
+    upper = np.concatenate([sizes, np.full(classes, np.inf)])
+    whole = np.concatenate([np.ones(kinds), np.zeros(classes)])
+    # The relative gap ends the search where the last sample's place is all that is left to win.
+    options = {"mip_rel_gap": 0.01, "node_limit": 10_000}  # a time limit would be no fixed answer
+    found = milp(
+        cost, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options
+    )
+    return np.round(found.x[:kinds]).astype(np.int64)
+
+
+def _class_counts(labels: list[str], groups: list[str]) -> dict[str, list[int]]:
+    counts = {group: [0] * len(LABELS) for group in groups}
+    for label, group in zip(labels, groups, strict=True):
+        counts[group][LABELS.index(label)] += 1
+    return counts
+
+
+def _draw(group: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed} {group}".encode()).digest()

@@ -1,0 +1,299 @@
+"""The canvas: anti-aliased shapes painted at once into the picture and into its truth maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
+
+SIZE_PX = 224
+OCCLUDER = FACE_PARTS.index("occluder")
+_SHIFT = 4  # sub-pixel bits of cv2's drawing functions
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.uint8]
+Window = tuple[slice, slice]  # rows, columns
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """The coverage in [0, 1] of a shape, as float32 over one window of the canvas."""
+
+    window: Window
+    alpha: Floats
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture in the making; the arrays are painted in place.
+
+    `rgb` is float32 (3, H, W) in 0..255, premultiplied by `coverage`, so that a canvas started
+    empty can be laid over another one. Colour comes first because numpy broadcasts a mask over
+    planes several times faster than over triples.
+    """
+
+    rgb: Floats
+    coverage: Floats
+    parts: Labels
+    occluders: Labels
+
+
+def new_canvas(background: Floats | None = None) -> Canvas:
+    """Return a canvas over `background` (3, H, W), or an empty, transparent one."""
+    shape = (SIZE_PX, SIZE_PX)
+    return Canvas(
+        rgb=np.zeros((3, *shape), np.float32) if background is None else background,
+        coverage=np.full(shape, 0.0 if background is None else 1.0, np.float32),
+        parts=np.zeros(shape, np.uint8),
+        occluders=np.zeros(shape, np.uint8),
+    )
+
+
+def polygon(points_px: Floats, soft_px: float = 0.0) -> Stencil:
+    """Return the filled outline (n, 2); `soft_px` is the sigma of its edge."""
+    window = _window(points_px, 2.0 + 3.0 * soft_px)
+    mask = _blank(window)
+    if mask.size:
+        cv2.fillPoly(mask, [_fixed(points_px, window)], (255,), cv2.LINE_AA, _SHIFT)
+    return Stencil(window, _soften(mask, soft_px))
+
+
+def graded(shapes: Sequence[tuple[Floats, float]], soft_px: float) -> Stencil:
+    """Return outlines (n, 2), each filled with its own level 0..255, as one stencil."""
+    window = _window(np.concatenate([points for points, _ in shapes]), 2.0 + 3.0 * soft_px)
+    mask = _blank(window)
+    if mask.size:
+        outlines = [points for points, _ in shapes]
+        fixed = _split(_fixed(np.concatenate(outlines), window), outlines)
+        for points, (_, level) in zip(fixed, shapes, strict=True):
+            cv2.fillPoly(mask, [points], (level,), cv2.LINE_AA, _SHIFT)
+    return Stencil(window, _soften(mask, soft_px))
+
+
+def strokes(lines_px: Sequence[Floats], width_px: float, soft_px: float = 0.0) -> Stencil:
+    """Return the open lines, each (n, 2), as one shape; widths under a pixel fade instead."""
+    thickness = max(1, round(width_px))
+    window = _window(np.concatenate(list(lines_px)), 2.0 + thickness + 3.0 * soft_px)
+    mask = _blank(window)
+    if mask.size:
+        level = (round(255 * min(1.0, width_px / thickness)),)
+        fixed = _split(_fixed(np.concatenate(list(lines_px)), window), lines_px)
+        cv2.polylines(mask, fixed, False, level, thickness, cv2.LINE_AA, _SHIFT)
+    return Stencil(window, _soften(mask, soft_px))
+
+
+def cut(stencil: Stencil, points_px: Floats, soft_px: float = 0.0) -> Stencil:
+    """Return the part of the outline (n, 2) that lies inside `stencil`."""
+    mask = _blank(stencil.window)
+    if mask.size:
+        cv2.fillPoly(mask, [_fixed(points_px, stencil.window)], (255,), cv2.LINE_AA, _SHIFT)
+    return Stencil(stencil.window, stencil.alpha * _soften(mask, soft_px))
+
+
+def within(stencil: Stencil, shape: Stencil) -> Stencil:
+    """Return `stencil` cut to `shape`, in the window of `shape`."""
+    (rows, columns), (top, left) = shape.window, (s.start for s in shape.window)
+    (r, c), alpha = stencil.window, np.zeros_like(shape.alpha)
+    low_r, high_r = max(r.start, top), min(r.stop, rows.stop)
+    low_c, high_c = max(c.start, left), min(c.stop, columns.stop)
+    if low_r < high_r and low_c < high_c:
+        own = stencil.alpha[low_r - r.start : high_r - r.start, low_c - c.start : high_c - c.start]
+        alpha[low_r - top : high_r - top, low_c - left : high_c - left] = own
+    return Stencil(shape.window, alpha * shape.alpha)
+
+
+def union(stencils: Sequence[Stencil]) -> Stencil:
+    """Return one full-canvas stencil that covers what any of `stencils` covers."""
+    alpha = np.zeros((SIZE_PX, SIZE_PX), np.float32)
+    for stencil in stencils:
+        np.maximum(alpha[stencil.window], stencil.alpha, out=alpha[stencil.window])
+    return Stencil((slice(0, SIZE_PX), slice(0, SIZE_PX)), alpha)
+
+
+def paint(
+    canvas: Canvas,
+    stencil: Stencil,
+    colour: Floats | tuple[float, float, float],
+    opacity: float = 1.0,
+    part: int | None = None,
+) -> None:
+    """Lay `colour`, (3,) or (3, h, w) over the stencil's window, and note the part it belongs to.
+
+    A pixel belongs to the part if the shape covers half of it.
+    """
+    if not stencil.alpha.size:
+        return
+    alpha = stencil.alpha * np.float32(opacity) if opacity < 1 else stencil.alpha
+    target = canvas.rgb[(slice(None), *stencil.window)]
+    change = _planes(colour) - target
+    change *= alpha
+    target += change
+    coverage = canvas.coverage[stencil.window]
+    coverage += (1 - coverage) * alpha
+    if part is not None:
+        canvas.parts[stencil.window][stencil.alpha >= 0.5] = part
+
+
+def cover(
+    canvas: Canvas,
+    stencil: Stencil,
+    colour: Floats | tuple[float, float, float],
+    kind: str,
+    opacity: float = 1.0,
+) -> None:
+    """Lay an occluder of OCCLUSION_TYPES over the face and note it in both truth maps."""
+    paint(canvas, stencil, colour, opacity, OCCLUDER)
+    if stencil.alpha.size:
+        canvas.occluders[stencil.window][stencil.alpha >= 0.5] = 1 + OCCLUSION_TYPES.index(kind)
+
+
+def shadow(
+    canvas: Canvas, stencil: Stencil, light_xy: tuple[float, float], width_px: float
+) -> None:
+    """Darken what lies behind the shape, on the side away from the light."""
+    if not stencil.alpha.size:
+        return
+    shift = np.float32(((1, 0, -light_xy[0] * width_px), (0, 1, -light_xy[1] * width_px)))
+    rows, columns = stencil.alpha.shape
+    moved = cv2.warpAffine(stencil.alpha, shift, (columns, rows))
+    soft = blurred(np.asarray(moved, np.float32), width_px / 3)
+    tint(canvas, Stencil(stencil.window, soft), 0.62)
+
+
+def tint(canvas: Canvas, stencil: Stencil, factor: Floats | float) -> None:
+    """Multiply the colours under the stencil by `factor`: a number, (h, w), (3,) or (3, h, w)."""
+    if stencil.alpha.size:
+        scale = (_planes(factor) - 1) * stencil.alpha
+        scale += 1
+        canvas.rgb[(slice(None), *stencil.window)] *= scale
+
+
+def emboss(stencil: Stencil, light_xy: tuple[float, float], width_px: float) -> Floats:
+    """Return shades (h, w) that round the shape off as `light_xy` falls on it.
+
+    `light_xy` points to the light; `width_px` is the sigma of the rounded rim.
+    """
+    if not stencil.alpha.size:
+        return np.ones(stencil.alpha.shape, np.float32)
+    height = blurred(stencil.alpha, width_px)
+    across = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=width_px / 4)
+    down = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=width_px / 4)
+    shade = 1 - 0.9 * (across * light_xy[0] + down * light_xy[1])
+    return np.asarray(np.minimum(np.maximum(shade, 0.45), 1.5), np.float32)
+
+
+def lit(colour: Floats, shade: Floats) -> Floats:
+    """Return `colour`, (3,) or (3, h, w), under shades (h, w), as (3, h, w)."""
+    return _planes(colour) * shade
+
+
+def ellipse(centre_px: Floats, radii_px: tuple[float, float], angle: float = 0.0) -> Floats:
+    """Return the outline (24, 2) of an ellipse turned by `angle` radians."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, sin], [-sin, cos]], np.float32)
+    return np.asarray(_CIRCLE * np.float32(radii_px) @ turn + centre_px, np.float32)
+
+
+def curve(points: Floats, closed: bool = False, steps: int = 5) -> Floats:
+    """Return a Catmull-Rom curve through the points (n, d), `steps` points for each span."""
+    return _catmull_rom(len(points), closed, steps) @ points
+
+
+def tapered(line: Floats, width_px: float, blunt: float = 0.0) -> Floats:
+    """Return the outline (2 n, 2) of a stroke along `line` (n, 2), thin at both ends.
+
+    `blunt` in [0, 1] is the share of the width that the first end keeps.
+    """
+    along = np.empty_like(line)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    length = np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2) + np.float32(1e-6)
+    half = _profile(len(line), blunt) * np.float32(width_px / 2) / length
+    side = along[:, ::-1] * half[:, None] * _ACROSS
+    return np.concatenate([line + side, (line - side)[::-1]])
+
+
+@lru_cache(maxsize=128)
+def _profile(count: int, blunt: float) -> Floats:
+    """Return the width of a tapered stroke at each of its points, 1 at the widest."""
+    share = np.linspace(0, 1, count, dtype=np.float32)
+    return np.maximum(np.sin(np.pi * share), blunt * (1 - share)).astype(np.float32)
+
+
+_ACROSS = np.float32((-1, 1))
+_TURNS = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+_CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1).astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def _catmull_rom(count: int, closed: bool, steps: int) -> Floats:
+    """Return the matrix that turns `count` control points into the points of the curve."""
+    spans = count if closed else count - 1
+    weights = np.zeros((spans * steps + (not closed), count), np.float32)
+    for row in range(len(weights)):
+        span, t = divmod(row / steps, 1.0)
+        basis = (
+            (-t + 2 * t**2 - t**3) / 2,
+            (2 - 5 * t**2 + 3 * t**3) / 2,
+            (t + 4 * t**2 - 3 * t**3) / 2,
+            (-(t**2) + t**3) / 2,
+        )
+        for offset, weight in enumerate(basis):
+            index = int(span) + offset - 1
+            weights[row, index % count if closed else min(max(index, 0), count - 1)] += weight
+    return weights
+
+
+def _planes(colour: Floats | tuple[float, float, float] | float) -> Floats:
+    """Return a colour (3,) as (3, 1, 1), anything else as it is."""
+    values = np.asarray(colour, np.float32)
+    return values[:, None, None] if values.ndim == 1 else values
+
+
+def _window(points_px: Floats, margin_px: float) -> Window:
+    low, high = points_px.min(axis=0).tolist(), points_px.max(axis=0).tolist()
+    left, top = (min(max(int(v - margin_px), 0), SIZE_PX) for v in low)
+    right, bottom = (min(max(int(v + margin_px) + 1, 0), SIZE_PX) for v in high)
+    return slice(top, bottom), slice(left, right)
+
+
+def _blank(window: Window) -> Labels:
+    rows, columns = window
+    return np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+
+
+def _fixed(points_px: Floats, window: Window) -> NDArray[np.int32]:
+    """Return the points in the window's frame, in cv2's fixed-point numbers."""
+    scale = 1 << _SHIFT
+    origin = np.float32((window[1].start * scale, window[0].start * scale))
+    return (points_px * np.float32(scale) - origin).astype(np.int32)
+
+
+def _split(joined: NDArray[np.int32], pieces: Sequence[Floats]) -> list[NDArray[np.int32]]:
+    """Return `joined` cut again into the lengths of `pieces`."""
+    result, start = [], 0
+    for piece in pieces:
+        result.append(joined[start : start + len(piece)])
+        start += len(piece)
+    return result
+
+
+def blurred(plane: Floats, sigma_px: float) -> Floats:
+    """Return the plane (h, w) under two box filters, which come close to a Gaussian and are faster."""
+    width = 2 * round((np.sqrt(6 * sigma_px**2 + 1) - 1) / 2) + 1
+    once = cv2.blur(plane, (width, width), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.blur(once, (width, width), borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _soften(mask: Labels, soft_px: float) -> Floats:
+    if soft_px > 0.5 and mask.size:  # anti-aliasing alone is as soft as that
+        if soft_px > 1:
+            return blurred(mask.astype(np.float32) * np.float32(1 / 255), soft_px)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
+    return mask.astype(np.float32) * np.float32(1 / 255)

@@ -1,0 +1,285 @@
+"""The catalog: one SQLite file with every fact about every record, and which stage found it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from occlufer.errors import OccluferError, UsageError
+from occlufer.record import Facts, Record, Reject, Result
+
+SCHEMA_VERSION = 1
+
+TABLES = """
+CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
+    id TEXT PRIMARY KEY,            -- source/source_id
+    source TEXT NOT NULL,
+    rank INTEGER NOT NULL,          -- the source's position in the config
+    stamp TEXT NOT NULL,            -- changes when the thing itself changes
+    image TEXT,                     -- sha256 of its bytes, NULL if rejected
+    reason TEXT,                    -- why it was rejected
+    detail TEXT,
+    facts TEXT NOT NULL             -- JSON: label votes, source split, licence, ...
+) WITHOUT ROWID;
+CREATE INDEX records_by_source ON records (source);
+CREATE INDEX records_by_image ON records (image);
+CREATE TABLE results (              -- what a stage found out about an image
+    stage TEXT NOT NULL,
+    image TEXT NOT NULL,
+    reason TEXT,                    -- why the stage rejected it, NULL if it did not
+    detail TEXT,
+    value TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (stage, image)
+) WITHOUT ROWID;
+CREATE TABLE fingerprints (         -- the parameters under which a stage's results were made
+    stage TEXT NOT NULL,
+    scope TEXT NOT NULL,            -- a source's name for gather, else ''
+    value TEXT NOT NULL,
+    PRIMARY KEY (stage, scope)
+) WITHOUT ROWID;
+CREATE TABLE revisions (            -- counts a stage's changes, so that later stages notice them
+    stage TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+class Catalog:
+    """An open catalog. Every method that writes is one transaction: all of it stays, or nothing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the catalog at `path`, making it if it is missing."""
+        self.path = path
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            raise OccluferError(
+                f"{path}: the catalog cannot be read ({error}); move it away and build again, "
+                "the images beside it are kept and only facts are computed anew"
+            ) from None
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._db.executescript(
+                f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+            )
+        elif version != SCHEMA_VERSION:
+            raise UsageError(
+                f"{self.path}: made by another version of occlufer "
+                f"(found schema {version}, expected {SCHEMA_VERSION}); use a new workspace"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # Records -------------------------------------------------------------------------------------
+
+    def stamps(self, source: str) -> dict[str, str]:
+        """Return {record id: stamp} of everything known from `source`."""
+        rows = self._db.execute("SELECT id, stamp FROM records WHERE source = ?", (source,))
+        return dict(rows)
+
+    def put_records(self, records: Iterable[Record]) -> None:
+        """Write the records, in place of what was known under their ids."""
+        rows = [
+            (
+                r.id,
+                r.source,
+                r.rank,
+                r.stamp,
+                r.image,
+                *_columns(r.reject),
+                _dump(r.facts.to_json()),
+            )
+            for r in records
+        ]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?,?)", rows)
+            self._bump("gather", len(rows))
+
+    def forget_records(self, ids: Iterable[str]) -> None:
+        """Delete the records, e.g. of files that are gone."""
+        rows = [(record_id,) for record_id in ids]
+        with self._transaction():
+            self._db.executemany("DELETE FROM records WHERE id = ?", rows)
+            self._bump("gather", len(rows))
+
+    def sources(self) -> list[str]:
+        """Return the names of the sources that have records."""
+        return [row[0] for row in self._db.execute("SELECT DISTINCT source FROM records")]
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, in the order of ids."""
+        query = f"SELECT {_RECORD} FROM records ORDER BY id"
+        yield from map(_record, self._db.execute(query))
+
+    def owner(self, image: str) -> Record:
+        """Return the record that speaks for `image` where several hold the same bytes."""
+        query = f"SELECT {_RECORD} FROM records WHERE image = ? ORDER BY rank, id LIMIT 1"
+        return _record(self._db.execute(query, (image,)).fetchone())
+
+    def holders(self) -> Iterator[tuple[str, list[Record]]]:
+        """Yield (image, its records, the owner first) for every image, in the order of images."""
+        query = f"SELECT {_RECORD} FROM records WHERE image IS NOT NULL ORDER BY image, rank, id"
+        rows = map(_record, self._db.execute(query))
+        for image, records in itertools.groupby(rows, key=lambda record: str(record.image)):
+            yield image, list(records)
+
+    # Results -------------------------------------------------------------------------------------
+
+    def images_missing(self, stage: str, after: tuple[str, ...]) -> list[str]:
+        """Return the images, sorted, that pass all stages of `after` and have no result of `stage`.
+
+        An image passes a stage when it has a result there without a reason.
+        """
+        query = "SELECT DISTINCT image FROM records WHERE image IS NOT NULL"
+        query += _passing(after) + (
+            " AND NOT EXISTS"
+            " (SELECT 1 FROM results r WHERE r.stage = ? AND r.image = records.image)"
+            " ORDER BY image"
+        )
+        return [row[0] for row in self._db.execute(query, (*after, stage))]
+
+    def images_passing(self, stages: tuple[str, ...]) -> list[str]:
+        """Return the images, sorted, that pass all of `stages`."""
+        query = "SELECT DISTINCT image FROM records WHERE image IS NOT NULL"
+        query += _passing(stages) + " ORDER BY image"
+        return [row[0] for row in self._db.execute(query, stages)]
+
+    def results(self, stage: str) -> Iterator[Result]:
+        """Yield the results of `stage`, in the order of images."""
+        query = "SELECT image, value, reason, detail FROM results WHERE stage = ? ORDER BY image"
+        for image, value, reason, detail in self._db.execute(query, (stage,)):
+            yield Result(
+                image, json.loads(value), None if reason is None else Reject(reason, detail)
+            )
+
+    def value(self, stage: str, image: str) -> dict[str, Any]:
+        """Return what `stage` found out about `image`; KeyError if it has not looked at it."""
+        query = "SELECT value FROM results WHERE stage = ? AND image = ?"
+        row = self._db.execute(query, (stage, image)).fetchone()
+        if row is None:
+            raise KeyError(f"{stage} has no result for {image}")
+        value: dict[str, Any] = json.loads(row[0])
+        return value
+
+    def put_results(self, stage: str, results: Iterable[Result]) -> None:
+        """Add the results of a stage that works image by image."""
+        rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?,?,?)", rows)
+            self._bump(stage, len(rows))
+
+    def replace_results(self, stage: str, results: Iterable[Result], fingerprint: str) -> None:
+        """Put `results` in place of all results of `stage` and note what they were made from."""
+        rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+        with self._transaction():
+            self._db.execute("DELETE FROM results WHERE stage = ?", (stage,))
+            self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?)", rows)
+            self._set_fingerprint(stage, "", fingerprint)
+            self._bump(stage, 1)
+
+    # What was made from what ---------------------------------------------------------------------
+
+    def fingerprint(self, stage: str, scope: str = "") -> str | None:
+        """Return the fingerprint under which the results of `stage` were made, if any."""
+        query = "SELECT value FROM fingerprints WHERE stage = ? AND scope = ?"
+        row = self._db.execute(query, (stage, scope)).fetchone()
+        return None if row is None else str(row[0])
+
+    def start_stage(self, stage: str, fingerprint: str) -> None:
+        """Delete the results of `stage` if they were made under another fingerprint."""
+        if self.fingerprint(stage) == fingerprint:
+            return
+        with self._transaction():
+            gone = self._db.execute("DELETE FROM results WHERE stage = ?", (stage,)).rowcount
+            self._set_fingerprint(stage, "", fingerprint)
+            self._bump(stage, gone)
+
+    def start_source(self, source: str, rank: int, fingerprint: str) -> None:
+        """Note the source's place; forget it if it was gathered under another fingerprint.
+
+        What stages found out about its images is forgotten with it.
+        """
+        if self.fingerprint("gather", source) == fingerprint:
+            with self._transaction():
+                query = "UPDATE records SET rank = ? WHERE source = ? AND rank <> ?"
+                self._bump("gather", self._db.execute(query, (rank, source, rank)).rowcount)
+            return
+        with self._transaction():
+            images = "(SELECT image FROM records WHERE source = ? AND image IS NOT NULL)"
+            self._db.execute(f"DELETE FROM results WHERE image IN {images}", (source,))
+            gone = self._db.execute("DELETE FROM records WHERE source = ?", (source,)).rowcount
+            self._set_fingerprint("gather", source, fingerprint)
+            self._bump("gather", gone)
+
+    def revisions(self, stages: Iterable[str]) -> dict[str, int]:
+        """Return how often each of `stages` has changed in this catalog."""
+        known: dict[str, int] = dict(self._db.execute("SELECT stage, value FROM revisions"))
+        return {stage: known.get(stage, 0) for stage in stages}
+
+    def _set_fingerprint(self, stage: str, scope: str, value: str) -> None:
+        row = (stage, scope, value)
+        self._db.execute("INSERT OR REPLACE INTO fingerprints VALUES (?,?,?)", row)
+
+    def _bump(self, stage: str, changes: int) -> None:
+        if changes:
+            query = (
+                "INSERT INTO revisions VALUES (?, 1)"
+                " ON CONFLICT (stage) DO UPDATE SET value = value + 1"
+            )
+            self._db.execute(query, (stage,))
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK if the block raises."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # SQLite itself rolls back on a full disk
+            self._db.execute("ROLLBACK")
+
+
+_RECORD = "id, source, stamp, facts, image, reason, detail, rank"
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    reject = None if row[5] is None else Reject(row[5], row[6])
+    return Record(
+        row[0], row[1], row[2], Facts.from_json(json.loads(row[3])), row[4], reject, row[7]
+    )
+
+
+def _passing(stages: tuple[str, ...]) -> str:
+    clause = (
+        " AND EXISTS (SELECT 1 FROM results p"
+        " WHERE p.stage = ? AND p.image = records.image AND p.reason IS NULL)"
+    )
+    return clause * len(stages)
+
+
+def _columns(reject: Reject | None) -> tuple[str | None, str | None]:
+    return (None, None) if reject is None else (reject.reason, reject.detail)
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

