@@ -11,7 +11,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from occlufer.errors import MissingError, UsageError
 
@@ -129,7 +128,7 @@ def _yunet_factory(weights: Path) -> Callable[[], Detect]:
     return factory
 
 
-def _yunet_face(row: NDArray[np.float32]) -> Face:
+def _yunet_face(row: Any) -> Face:
     x, y, w, h = (float(v) for v in row[:4])
     points = row[4:14].reshape(5, 2).tolist()
     return Face((x, y, x + w, y + h), tuple((px, py) for px, py in points), float(row[14]))

@@ -55,7 +55,8 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     faces = [face for face in detect(image_rgb) if face.score >= min_score]
     main = main_face(faces, width, height)
     others = [face for face in faces if face is not main]
-    shift, scale, crop = np.zeros(2), 1.0, item.image
+    shift: Points = np.zeros(2, dtype=np.float32)
+    scale, crop = 1.0, item.image
     if item.owner.facts.content == "photograph" and main is not None:
         image_rgb, shift, scale = cut_out(image_rgb, main, crop_margin)
         crop = item.store.put(encode_png(image_rgb))
@@ -69,8 +70,8 @@ def main_face(faces: list[Face], width: int, height: int) -> Face | None:
     def weight(face: Face) -> tuple[float, float]:
         box = np.array(face.box_xyxy_px)
         away = np.linalg.norm((box[:2] + box[2:]) / 2 - centre) / np.linalg.norm(centre)
-        area = np.prod(np.maximum(box[2:] - box[:2], 0))
-        return float(area * (1 - CENTRALITY * min(away, 1))), face.score
+        area = float(np.prod(np.maximum(box[2:] - box[:2], 0)))
+        return area * (1 - CENTRALITY * min(float(away), 1.0)), face.score
 
     return max(faces, key=weight, default=None)
 

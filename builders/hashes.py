@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.config import BuildConfig
@@ -78,7 +79,7 @@ def find_hashes(item: ImageItem) -> Result:
     return Result(item.image, value)
 
 
-def small_grey(image: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def small_grey(image: Image.Image) -> NDArray[np.float32]:
     """Return the picture as float32 (32, 32) grey levels, what two views are compared on."""
     small = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS)
     return np.asarray(small, dtype=np.float32)

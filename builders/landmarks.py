@@ -21,7 +21,8 @@ def landmarks_from_points(points5_px: Points) -> Points:
     """
     source = np.hstack([five_points(MEAN_FACE68), np.ones((5, 1), np.float32)])
     affine, *_ = np.linalg.lstsq(source, points5_px.astype(np.float64), rcond=None)
-    return (np.hstack([MEAN_FACE68, np.ones((68, 1))]) @ affine).astype(np.float32)
+    points = np.hstack([MEAN_FACE68, np.ones((68, 1))]) @ affine
+    return np.asarray(points, dtype=np.float32)
 
 
 def landmarks_from_box(box_xyxy_px: Points) -> Points:

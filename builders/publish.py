@@ -1,4 +1,4 @@
-"""Publishing: Parquet shards with the pictures in them, card and lock, put in place by one rename."""
+"""Publishing: Parquet shards with pictures, card and lock, put in place by one rename."""
 
 from __future__ import annotations
 

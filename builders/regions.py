@@ -53,7 +53,7 @@ def _hairline(p: Points) -> Points:
     base = brows - centre  # lifts the ellipse's foot from the ears to the brows
     angles = np.linspace(np.pi * 0.93, np.pi * 0.07, 7, dtype=np.float32)
     arc = np.cos(angles)[:, None] * across + np.sin(angles)[:, None] * (up + base) + centre
-    return arc.astype(np.float32)
+    return np.asarray(arc, dtype=np.float32)
 
 
 def _below_eye(p: Points, first: int) -> Points:
@@ -63,7 +63,7 @@ def _below_eye(p: Points, first: int) -> Points:
     """
     upper, lower = p[first + 1 : first + 3].mean(axis=0), p[first + 4 : first + 6]
     shift = (lower.mean(axis=0) - upper) / 2
-    return (lower + shift).astype(np.float32)
+    return np.asarray(lower + shift, dtype=np.float32)
 
 
 def _hull(points: Points) -> Points:

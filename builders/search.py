@@ -31,10 +31,10 @@ def neighbours(queries: Hashes, targets: Hashes, radius: int) -> tuple[Indices, 
 
 def distances(a: Hashes, b: Hashes) -> Indices:
     """Return how many bits differ between a[i] and b[i], as int64 (n,)."""
-    return np.bitwise_count(a ^ b).sum(axis=1).astype(np.int64)
+    return np.asarray(np.bitwise_count(a ^ b).sum(axis=1), dtype=np.int64)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _search(queries: Any, targets: Any, radius: int) -> Any:
     found = np.empty((1024, 3), dtype=np.int64)
     count = 0
@@ -56,7 +56,7 @@ def _search(queries: Any, targets: Any, radius: int) -> Any:
     return found[:count]
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _popcount(x: Any) -> Any:
     # Written out, for numba has no popcount; the compiler makes one instruction of it.
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))

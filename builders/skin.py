@@ -32,7 +32,8 @@ def foreign_pixels(frame_rgb: Pixels, regions: dict[str, Mask]) -> Mask:
     skin-coloured weighed together; a plane follows the light across it.
     """
     smooth = cv2.medianBlur(frame_rgb, 5)
-    lab = cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    scaled = np.asarray(smooth, dtype=np.float32) / 255
+    lab = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32)
     face = regions["face"]
     features = regions["left_eye"] | regions["right_eye"] | regions["mouth"]
     skin = _own_skin(lab, face & ~features)
@@ -70,8 +71,8 @@ def _distance(lab: Lab, skin: Mask) -> NDArray[np.float32]:
     plane, *_ = np.linalg.lstsq(terms[skin], weighed[..., 0][skin], rcond=None)
     light = weighed[..., 0] - terms @ plane
     chroma = weighed[..., 1:] - np.median(weighed[..., 1:][skin], axis=0)
-    return np.sqrt(light**2 + (chroma**2).sum(axis=2)).astype(np.float32)
+    return np.asarray(np.sqrt(light**2 + (chroma**2).sum(axis=2)), dtype=np.float32)
 
 
 def _weighed(lab: Lab) -> Lab:
-    return lab / np.array([LIGHT_WEIGHT, 1, 1], dtype=np.float32)
+    return np.asarray(lab / np.array([LIGHT_WEIGHT, 1, 1]), dtype=np.float32)

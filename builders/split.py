@@ -85,7 +85,7 @@ def _solve(
     found = milp(
         cost, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options
     )
-    return np.round(found.x[:kinds]).astype(np.int64)
+    return np.asarray(np.round(found.x[:kinds]), dtype=np.int64)
 
 
 def _class_counts(labels: list[str], groups: list[str]) -> dict[str, list[int]]:

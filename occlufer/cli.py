@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     for chatty in ("datasets", "matplotlib", "numba", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        arguments.run(arguments)
+        arguments.function(arguments)
     except OccluferError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -64,10 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"occlufer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (summary, add, run) in COMMANDS.items():
+    for name, (summary, add, function) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary}.")
         add(command)
-        command.set_defaults(run=run)
+        command.set_defaults(function=function)
     return parser
 
 

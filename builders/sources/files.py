@@ -64,7 +64,7 @@ def stamp_of(path: Path) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Return the path as text; bytes that are no UTF-8 are written as \\xNN."""
+    """Return the path as text; bytes that are no UTF-8 are written as backslash, x, hex."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 

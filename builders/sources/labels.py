@@ -11,7 +11,7 @@ UNLABELLED = "unlabelled"
 
 
 def read_label_map(label_map: Mapping[str, str]) -> dict[str, str]:
-    """Return the map with its keys in lower case; raises ValueError for a target that is no label."""
+    """Return the map with its keys in lower case; ValueError for a target that is no label."""
     for word, label in label_map.items():
         if label not in (*LABELS, UNLABELLED):
             expected = ", ".join((*LABELS, UNLABELLED))

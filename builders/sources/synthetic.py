@@ -1,4 +1,4 @@
-"""The built-in source: drawn faces, with copies, siblings, empty scenes and broken files among them.
+"""The built-in source: drawn faces, among them copies, siblings, scenes and broken files.
 
 What is really there is known to the bit, so a build of it can be scored stage by stage.
 """
@@ -93,7 +93,7 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
 
 
 def kind_of(number: int, seed: int) -> tuple[str, int]:
-    """Return the kind of a record and the number of the face it is made from, its own if it is one."""
+    """Return the kind of a record and the face it is made from, its own number if it is one."""
     kind = _drawn_kind(number, seed)
     if kind not in DERIVED:
         return kind, number

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LANDMARK_MIRROR
 
+from .outlines import floats
+
 Floats = NDArray[np.float32]
 Activation = dict[str, float]  # "AU12": both sides; "AU12L", "AU12R": one side of the picture
 
@@ -111,8 +113,8 @@ def _displacements() -> dict[str, Floats]:
         for point, (x, y) in shifts.items():
             partner = LANDMARK_MIRROR[point]
             half = 0.5 if partner == point else 1.0
-            left[point] += np.float32((x * half, y * half, 0))
-            right[partner] += np.float32((-x * half, y * half, 0))
+            left[point] += floats((x * half, y * half, 0))
+            right[partner] += floats((-x * half, y * half, 0))
         table.update({unit: left + right, f"{unit}L": left, f"{unit}R": right})
     return table
 

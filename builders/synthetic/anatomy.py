@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS
 
+from .outlines import floats
+
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
 
@@ -19,8 +21,8 @@ _HALF_FACE: dict[int, Colour] = {
         enumerate(
             (
                 *((-1.00, 0.02, -0.50), (-0.985, 0.29, -0.44), (-0.95, 0.55, -0.34)),
-                *((-0.885, 0.80, -0.20), (-0.77, 1.04, -0.04), (-0.605, 1.25, 0.12)),
-                *((-0.41, 1.42, 0.27), (-0.205, 1.53, 0.37), (0.0, 1.56, 0.40)),
+                *((-0.885, 0.80, -0.20), (-0.77, 1.04, -0.04), (-0.605, 1.23, 0.12)),
+                *((-0.41, 1.39, 0.27), (-0.205, 1.495, 0.37), (0.0, 1.525, 0.40)),
             )
         )
     ),
@@ -42,18 +44,18 @@ _HALF_FACE: dict[int, Colour] = {
     39: (-0.255, 0.03, 0.22),
     40: (-0.38, 0.075, 0.23),
     41: (-0.52, 0.075, 0.20),
-    48: (-0.40, 1.00, 0.30),
-    49: (-0.27, 0.93, 0.42),
-    50: (-0.11, 0.885, 0.50),
-    51: (0.0, 0.905, 0.52),
-    57: (0.0, 1.195, 0.48),
-    58: (-0.13, 1.18, 0.46),
-    59: (-0.28, 1.11, 0.40),
-    60: (-0.35, 1.00, 0.32),
-    61: (-0.13, 0.995, 0.44),
-    62: (0.0, 1.00, 0.46),
-    66: (0.0, 1.01, 0.46),
-    67: (-0.13, 1.005, 0.44),
+    48: (-0.40, 0.945, 0.30),
+    49: (-0.27, 0.875, 0.42),
+    50: (-0.11, 0.830, 0.50),
+    51: (0.0, 0.850, 0.52),
+    57: (0.0, 1.140, 0.48),
+    58: (-0.13, 1.125, 0.46),
+    59: (-0.28, 1.055, 0.40),
+    60: (-0.35, 0.945, 0.32),
+    61: (-0.13, 0.940, 0.44),
+    62: (0.0, 0.945, 0.46),
+    66: (0.0, 0.955, 0.46),
+    67: (-0.13, 0.950, 0.44),
 }
 HAIRLINE_Y = -1.11
 EAR_X = 1.09
@@ -62,32 +64,30 @@ EAR_X = 1.09
 def _whole_face() -> Floats:
     points = np.zeros((68, 3), np.float32)
     for index, point in _HALF_FACE.items():
-        points[LANDMARK_MIRROR[index]] = np.float32(point) * np.float32((-1, 1, 1))
+        points[LANDMARK_MIRROR[index]] = floats(point) * floats((-1, 1, 1))
         points[index] = point
     return points
 
 
 MEAN_FACE = _whole_face()
 # The same face seen from the front, as shares of its box (ears, hairline to chin).
-_CORNER = np.float32((-EAR_X, HAIRLINE_Y))
-_EXTENT = np.float32((2 * EAR_X, MEAN_FACE[8, 1] - HAIRLINE_Y))
+_CORNER = floats((-EAR_X, HAIRLINE_Y))
+_EXTENT = floats((2 * EAR_X, MEAN_FACE[8, 1] - HAIRLINE_Y))
 MEAN_FACE68: Floats = ((MEAN_FACE[:, :2] - _CORNER) / _EXTENT).astype(np.float32)
 
-_SKIN_TONES = np.float32(
+_SKIN_TONES = floats(
     (
         *((252, 222, 203), (243, 205, 180), (233, 188, 156), (221, 172, 136), (203, 151, 112)),
         *((178, 126, 89), (148, 98, 67), (120, 77, 53), (94, 60, 44), (72, 47, 37)),
     )
 )
-_HAIR_COLOURS = np.float32(
+_HAIR_COLOURS = floats(
     (
         *((22, 18, 18), (38, 27, 22), (62, 42, 30), (92, 62, 40), (128, 88, 54)),
         *((178, 138, 86), (214, 180, 124), (140, 66, 36), (96, 34, 40)),
     )
 )
-_IRIS_COLOURS = np.float32(
-    ((58, 36, 22), (86, 54, 30), (104, 84, 46), (78, 104, 82), (82, 116, 148))
-)
+_IRIS_COLOURS = floats(((58, 36, 22), (86, 54, 30), (104, 84, 46), (78, 104, 82), (82, 116, 148)))
 HAIR_STYLES = ("bald", "crop", "parted", "long", "bob", "curls", "bun", "receding", "spiky")
 
 
@@ -117,22 +117,23 @@ def identity(subject: int) -> Identity:
     """Return the build and the colours of one subject; the same number gives the same person."""
     rng = np.random.default_rng([101, subject])
     tone = rng.uniform(0, len(_SKIN_TONES) - 1)
-    skin = _between(_SKIN_TONES, tone) * rng.uniform(0.94, 1.04, 3).astype(np.float32)
+    skin = _between(_SKIN_TONES, tone) * rng.uniform(0.93, 1.04)
+    skin = (skin * rng.normal(1, 0.012, 3)).astype(np.float32)
     age = float(rng.beta(1.3, 1.7))
     hair = _hair_colour(tone, age, rng)
     bearded = rng.random() < 0.22
     painted = not bearded and rng.random() < 0.3
-    pink = np.float32((0.93, 0.66, 0.66) if not painted else (0.86, 0.42, 0.46))
+    pink = floats((0.93, 0.66, 0.66) if not painted else (0.86, 0.42, 0.46))
     return Identity(
         points=_bones(rng),
         skin=skin,
         hair=hair,
         brow=(hair * 0.55 + skin * 0.12).astype(np.float32),
         iris=_between(_IRIS_COLOURS, rng.uniform(0, 4) if tone < 5 else rng.uniform(0, 1)),
-        lips=(skin * pink + np.float32((8, 0, 2))).astype(np.float32),
+        lips=(skin * pink + floats((8, 0, 2))).astype(np.float32),
         hair_style=str(rng.choice(HAIR_STYLES, p=_style_odds(bearded))),
         hair_volume=float(rng.uniform(0.6, 1.5)),
-        hairline=np.float32(
+        hairline=floats(
             (rng.normal(0, 0.06), rng.normal(0.03, 0.05), rng.choice((-1, 1)) * rng.uniform(0.2, 1))
         ),
         brow_width=float(rng.uniform(0.035, 0.075) * (1.15 if bearded else 1)),
@@ -155,11 +156,11 @@ def _hair_colour(tone: float, age: float, rng: np.random.Generator) -> Floats:
     darkest = 3 if tone > 5 else len(_HAIR_COLOURS)
     colour = _HAIR_COLOURS[rng.integers(0, darkest)] * np.float32(rng.uniform(0.8, 1.2))
     grey = np.clip((age - 0.55) * 2.2 + rng.normal(0, 0.15), 0, 1) * (rng.random() < 0.8)
-    return np.asarray(colour * (1 - grey) + np.float32((176, 174, 172)) * grey, np.float32)
+    return np.asarray(colour * (1 - grey) + floats((176, 174, 172)) * grey, np.float32)
 
 
 def _style_odds(bearded: bool) -> Floats:
-    odds = np.float32(
+    odds = floats(
         (0.12, 0.22, 0.22, 0.02, 0.02, 0.1, 0.02, 0.14, 0.14)
         if bearded
         else (0.05, 0.1, 0.16, 0.2, 0.16, 0.12, 0.1, 0.05, 0.06)
@@ -178,7 +179,7 @@ def _bones(rng: np.random.Generator) -> Floats:
     p[5:12, 1] += np.float32(0.035 * widths[3])
     for eye, side in ((LANDMARK_PARTS["left_eye"], -1), (LANDMARK_PARTS["right_eye"], 1)):
         centre = p[eye].mean(axis=0)
-        p[eye] = centre + (p[eye] - centre) * np.float32(
+        p[eye] = centre + (p[eye] - centre) * floats(
             (1 + 0.06 * widths[4], 1 + 0.13 * widths[5], 1)
         )
         p[eye, 1] -= (p[eye, 0] - centre[0]) * side * np.float32(0.07 * widths[6])
@@ -191,5 +192,5 @@ def _bones(rng: np.random.Generator) -> Floats:
     p[48:60, 1] = middle + (p[48:60, 1] - middle) * (1 + 0.2 * widths[11])
     arch, height = rng.normal(0, 0.018), rng.normal(0, 0.025)
     p[17:27, 1] += np.float32(height) - np.float32(arch) * np.tile((0, 1, 1.4, 1, 0), 2)
-    p[:, :2] += rng.normal(0, 0.006, (68, 2)) * np.float32((1, 1))
+    p[:, :2] += rng.normal(0, 0.006, (68, 2)) * floats((1, 1))
     return p.astype(np.float32)

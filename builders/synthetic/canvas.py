@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
+
+from .outlines import floats
 
 SIZE_PX = 224
 OCCLUDER = FACE_PARTS.index("occluder")
@@ -159,7 +160,7 @@ def shadow(
     """Darken what lies behind the shape, on the side away from the light."""
     if not stencil.alpha.size:
         return
-    shift = np.float32(((1, 0, -light_xy[0] * width_px), (0, 1, -light_xy[1] * width_px)))
+    shift = floats(((1, 0, -light_xy[0] * width_px), (0, 1, -light_xy[1] * width_px)))
     rows, columns = stencil.alpha.shape
     moved = cv2.warpAffine(stencil.alpha, shift, (columns, rows))
     soft = blurred(np.asarray(moved, np.float32), width_px / 3)
@@ -193,63 +194,6 @@ def lit(colour: Floats, shade: Floats) -> Floats:
     return _planes(colour) * shade
 
 
-def ellipse(centre_px: Floats, radii_px: tuple[float, float], angle: float = 0.0) -> Floats:
-    """Return the outline (24, 2) of an ellipse turned by `angle` radians."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.array([[cos, sin], [-sin, cos]], np.float32)
-    return np.asarray(_CIRCLE * np.float32(radii_px) @ turn + centre_px, np.float32)
-
-
-def curve(points: Floats, closed: bool = False, steps: int = 5) -> Floats:
-    """Return a Catmull-Rom curve through the points (n, d), `steps` points for each span."""
-    return _catmull_rom(len(points), closed, steps) @ points
-
-
-def tapered(line: Floats, width_px: float, blunt: float = 0.0) -> Floats:
-    """Return the outline (2 n, 2) of a stroke along `line` (n, 2), thin at both ends.
-
-    `blunt` in [0, 1] is the share of the width that the first end keeps.
-    """
-    along = np.empty_like(line)
-    along[1:-1] = line[2:] - line[:-2]
-    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
-    length = np.sqrt(along[:, 0] ** 2 + along[:, 1] ** 2) + np.float32(1e-6)
-    half = _profile(len(line), blunt) * np.float32(width_px / 2) / length
-    side = along[:, ::-1] * half[:, None] * _ACROSS
-    return np.concatenate([line + side, (line - side)[::-1]])
-
-
-@lru_cache(maxsize=128)
-def _profile(count: int, blunt: float) -> Floats:
-    """Return the width of a tapered stroke at each of its points, 1 at the widest."""
-    share = np.linspace(0, 1, count, dtype=np.float32)
-    return np.maximum(np.sin(np.pi * share), blunt * (1 - share)).astype(np.float32)
-
-
-_ACROSS = np.float32((-1, 1))
-_TURNS = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-_CIRCLE = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1).astype(np.float32)
-
-
-@lru_cache(maxsize=128)
-def _catmull_rom(count: int, closed: bool, steps: int) -> Floats:
-    """Return the matrix that turns `count` control points into the points of the curve."""
-    spans = count if closed else count - 1
-    weights = np.zeros((spans * steps + (not closed), count), np.float32)
-    for row in range(len(weights)):
-        span, t = divmod(row / steps, 1.0)
-        basis = (
-            (-t + 2 * t**2 - t**3) / 2,
-            (2 - 5 * t**2 + 3 * t**3) / 2,
-            (t + 4 * t**2 - 3 * t**3) / 2,
-            (-(t**2) + t**3) / 2,
-        )
-        for offset, weight in enumerate(basis):
-            index = int(span) + offset - 1
-            weights[row, index % count if closed else min(max(index, 0), count - 1)] += weight
-    return weights
-
-
 def _planes(colour: Floats | tuple[float, float, float] | float) -> Floats:
     """Return a colour (3,) as (3, 1, 1), anything else as it is."""
     values = np.asarray(colour, np.float32)
@@ -271,7 +215,7 @@ def _blank(window: Window) -> Labels:
 def _fixed(points_px: Floats, window: Window) -> NDArray[np.int32]:
     """Return the points in the window's frame, in cv2's fixed-point numbers."""
     scale = 1 << _SHIFT
-    origin = np.float32((window[1].start * scale, window[0].start * scale))
+    origin = floats((window[1].start * scale, window[0].start * scale))
     return (points_px * np.float32(scale) - origin).astype(np.int32)
 
 
@@ -285,7 +229,7 @@ def _split(joined: NDArray[np.int32], pieces: Sequence[Floats]) -> list[NDArray[
 
 
 def blurred(plane: Floats, sigma_px: float) -> Floats:
-    """Return the plane (h, w) under two box filters, which come close to a Gaussian and are faster."""
+    """Return the plane (h, w) under two box filters: nearly a Gaussian, and much faster."""
     width = 2 * round((np.sqrt(6 * sigma_px**2 + 1) - 1) / 2) + 1
     once = cv2.blur(plane, (width, width), borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.blur(once, (width, width), borderType=cv2.BORDER_REPLICATE), np.float32)

@@ -7,19 +7,8 @@ from numpy.typing import NDArray
 
 from occlufer.schema import FACE_PARTS
 
-from .canvas import (
-    Canvas,
-    Stencil,
-    curve,
-    cut,
-    ellipse,
-    paint,
-    polygon,
-    strokes,
-    tapered,
-    tint,
-    within,
-)
+from .canvas import Canvas, Stencil, cut, paint, polygon, strokes, tint, within
+from .outlines import curve, ellipse, floats, tapered
 from .pose import Head
 
 Floats = NDArray[np.float32]
@@ -43,7 +32,7 @@ def paint_sparkle(canvas: Canvas, head: Head, light_xy: tuple[float, float]) -> 
     unit = head.pose.unit_px
     for first in (36, 42):
         eye = polygon(_eye_outline(head, first))
-        spot = _pupil(head, first) + np.float32(light_xy) * np.float32(0.035 * unit)
+        spot = _pupil(head, first) + floats(light_xy) * np.float32(0.035 * unit)
         glint = cut(eye, ellipse(spot, (0.022 * unit, 0.022 * unit)))
         paint(canvas, glint, (250.0, 250.0, 250.0), 0.85)
 
@@ -56,7 +45,7 @@ def _eye_outline(head: Head, first: int) -> Floats:
 def _pupil(head: Head, first: int) -> Floats:
     """Return where the iris stands when the gaze is straight: it does not move with the lids."""
     corners = (head.px[first] + head.px[first + 3]) / 2
-    return np.asarray(corners - np.float32((0, 0.015 * head.pose.unit_px)), np.float32)
+    return np.asarray(corners - floats((0, 0.015 * head.pose.unit_px)), np.float32)
 
 
 def _paint_eye(canvas: Canvas, head: Head, first: int, part: int, gaze: Floats) -> None:
@@ -68,7 +57,7 @@ def _paint_eye(canvas: Canvas, head: Head, first: int, part: int, gaze: Floats) 
     tint(
         canvas,
         polygon(np.concatenate([curve(lid), outline[:16][::-1]]), 0.03 * unit),
-        np.float32((0.86, 0.8, 0.8)),
+        floats((0.86, 0.8, 0.8)),
     )
     eye = polygon(outline)
     paint(canvas, eye, (226.0, 220.0, 214.0), part=part)
@@ -76,26 +65,24 @@ def _paint_eye(canvas: Canvas, head: Head, first: int, part: int, gaze: Floats) 
     tint(
         canvas,
         cut(eye, ellipse(head.px[first + 3], (0.08 * unit, 0.08 * unit)), 0.8),
-        np.float32((0.9, 0.72, 0.7)),
+        floats((0.9, 0.72, 0.7)),
     )
     centre = _pupil(head, first) + gaze * np.float32(unit)
     for radius, colour, blur in (
         (0.098, who.iris * np.float32(0.35), 0.0),
         (0.08, who.iris, 0.4),
-        (0.04, np.float32((12, 10, 10)), 0.0),
+        (0.04, floats((12, 10, 10)), 0.0),
     ):
         paint(canvas, cut(eye, ellipse(centre, (radius * unit, radius * unit)), blur), colour)
-    shadow = outline[:16] + np.float32((0, 0.025 * unit))
+    shadow = outline[:16] + floats((0, 0.025 * unit))
     tint(canvas, cut(eye, np.concatenate([outline[:16], shadow[::-1]]), 0.6), 0.55)
-    ink = who.skin * np.float32(0.12) + np.float32((12, 8, 8))
-    lash = tapered(
-        outline[:16] - np.float32((0, 0.01 * unit)), (0.04 + 0.035 * who.lashes) * unit, 0.5
-    )
+    ink = who.skin * np.float32(0.12) + floats((12, 8, 8))
+    lash = tapered(outline[:16] - floats((0, 0.01 * unit)), (0.04 + 0.035 * who.lashes) * unit, 0.5)
     paint(canvas, polygon(lash, 0.3), ink, 0.9)
     lower = tapered(outline[15:], 0.022 * unit)
     paint(canvas, polygon(lower, 0.3), ink + who.skin * np.float32(0.3), 0.65)
     fold = curve(lid)
-    tint(canvas, polygon(tapered(fold, 0.035 * unit), 0.4), np.float32((0.55, 0.48, 0.48)))
+    tint(canvas, polygon(tapered(fold, 0.035 * unit), 0.4), floats((0.55, 0.48, 0.48)))
 
 
 def _paint_brow(
@@ -108,10 +95,10 @@ def _paint_brow(
     paint(canvas, body, who.brow, 0.72, part=part)
     at = line[rng.integers(0, len(line) - 2, 12)]
     outward = np.float32(1 if first == 22 else -1) * np.float32(0.09 * unit)
-    lean = rng.uniform((0.5, -0.9), (1.1, -0.2), (12, 2)).astype(np.float32) * np.float32(
+    lean = rng.uniform((0.5, -0.9), (1.1, -0.2), (12, 2)).astype(np.float32) * floats(
         (outward, 0.07 * unit)
     )
-    down = np.float32((0, who.brow_width * 0.6 * unit))
+    down = floats((0, who.brow_width * 0.6 * unit))
     hairs = list(np.stack([at + down, at + down + lean], axis=1))
     paint(canvas, strokes(hairs, 0.018 * unit), who.brow * np.float32(0.6), 0.6)
 
@@ -143,13 +130,11 @@ def _paint_nose(canvas: Canvas, head: Head) -> None:
             (wing, s * 0.05, 0.02),
             (middle, s * 0.03, 0.0),
         )
-        tint(
-            canvas, polygon(tapered(curve(rim), 0.045 * unit), 0.5), np.float32((0.55, 0.47, 0.46))
-        )
+        tint(canvas, polygon(tapered(curve(rim), 0.045 * unit), 0.5), floats((0.55, 0.47, 0.46)))
         hole = ellipse(
             head.near((middle, s * 0.015, -0.025))[0], (0.068 * unit, 0.036 * unit), s * 0.35
         )
-        tint(canvas, polygon(hole, 0.4), np.float32((0.3, 0.22, 0.22)))
+        tint(canvas, polygon(hole, 0.4), floats((0.3, 0.22, 0.22)))
 
 
 def _paint_mouth(canvas: Canvas, head: Head) -> None:
@@ -161,7 +146,7 @@ def _paint_mouth(canvas: Canvas, head: Head) -> None:
     upper = polygon(np.concatenate([outer_up, inner_up[::-1]]))
     lower = polygon(np.concatenate([outer_low, inner_low[::-1]]))
     paint(canvas, lower, lips, part=_PART["lower_lip"])
-    paint(canvas, upper, lips * np.float32((0.86, 0.8, 0.82)), part=_PART["upper_lip"])
+    paint(canvas, upper, lips * floats((0.86, 0.8, 0.82)), part=_PART["upper_lip"])
     if gap > 1.2:
         paint(canvas, inside, (52.0, 18.0, 20.0), part=_PART["inner_mouth"])
         _paint_teeth(canvas, head, inside, gap)
@@ -185,17 +170,17 @@ def _paint_teeth(canvas: Canvas, head: Head, inside: Stencil, gap: float) -> Non
     unit, m = head.pose.unit_px, head.muscles
     wide = min(1.0, max(m.get(u, 0.0) for u in ("AU12", "AU20", "AU10", "AU9")))
     tongue = ellipse(head.px[66], (0.22 * unit, 0.35 * gap))
-    paint(canvas, cut(inside, tongue, 1.0), head.who.lips * np.float32((0.8, 0.62, 0.64)), 0.8)
+    paint(canvas, cut(inside, tongue, 1.0), head.who.lips * floats((0.8, 0.62, 0.64)), 0.8)
     depth = min(gap * (0.32 + 0.45 * wide), 0.17 * unit)
     upper = curve(head.px[60:65])
     down = head.px[66] - head.px[62]
     step = down / np.float32(np.linalg.norm(down) + 1e-6) * np.float32(depth)
-    edge = head.px[60:65] + np.float32((0, 1, 1, 1, 0))[:, None] * step
+    edge = head.px[60:65] + floats((0, 1, 1, 1, 0))[:, None] * step
     row = cut(inside, np.concatenate([upper, curve(edge)[::-1]]), 0.4)
     paint(canvas, row, (232.0, 226.0, 214.0), 0.55 + 0.4 * wide)
     if m.get("AU16", 0.0) + m.get("AU20", 0.0) > 0.4:
         lower = curve(head.px[[64, 65, 66, 67, 60]])
-        edge = head.px[[64, 65, 66, 67, 60]] - np.float32((0, 0.6, 0.6, 0.6, 0))[:, None] * step
+        edge = head.px[[64, 65, 66, 67, 60]] - floats((0, 0.6, 0.6, 0.6, 0))[:, None] * step
         bottom = cut(inside, np.concatenate([lower, curve(edge)[::-1]]), 0.4)
         paint(canvas, bottom, (214.0, 206.0, 194.0), 0.8)
     if gap > 4:

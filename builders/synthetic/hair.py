@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from occlufer.schema import FACE_PARTS
 
-from .canvas import Canvas, Stencil, curve, emboss, paint, polygon, strokes, tint, within
+from .canvas import Canvas, Stencil, emboss, paint, polygon, strokes, tint, within
 from .light import Light
+from .outlines import curve, floats
 from .pose import Head
 
 Floats = NDArray[np.float32]
@@ -94,9 +95,7 @@ def paint_hair(canvas: Canvas, head: Head, light: Light, rng: np.random.Generato
     start, end = rng.integers(2, len(front) - 2, count), rng.integers(2, len(rim) - 2, count)
     end = np.clip(start * len(rim) // len(front) + (end - len(rim) // 2) // 6, 1, len(rim) - 2)
     locks = list(np.stack([front[start], rim[end]], axis=1))
-    shadow = polygon(
-        np.concatenate([front, (front + np.float32((0, 0.1 * unit)))[::-1]]), 0.05 * unit
-    )
+    shadow = polygon(np.concatenate([front, (front + floats((0, 0.1 * unit)))[::-1]]), 0.05 * unit)
     tint(canvas, shadow, 0.72)
     _paint_locks(canvas, shape, head, light, locks)
 
@@ -135,7 +134,7 @@ def _paint_locks(
 ) -> None:
     """Paint a shape in hair colour, with lighter and darker strands."""
     paint(canvas, shape, head.who.hair * light.colour * np.float32(level), part=HAIR)
-    for picks, factor in ((locks[::2], 0.72), (locks[1::2], 1.35)):
+    for picks, factor in ((locks[::2], 0.76), (locks[1::2], 1.22)):
         if picks:
             tint(canvas, within(strokes(picks, 1.3, 0.5), shape), factor)
     tint(canvas, shape, emboss(shape, light.xy, 0.13 * head.pose.unit_px))

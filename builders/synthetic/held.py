@@ -7,22 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import (
-    Canvas,
-    Stencil,
-    cover,
-    curve,
-    cut,
-    ellipse,
-    emboss,
-    lit,
-    polygon,
-    shadow,
-    strokes,
-    tapered,
-    tint,
-)
+from occlufer.schema import LANDMARK_MIRROR
+
+from .canvas import Canvas, Stencil, cover, cut, emboss, lit, polygon, shadow, strokes, tint
 from .light import Light
+from .outlines import curve, ellipse, floats, tapered
 from .pose import Head
 from .texture import vivid, woven
 
@@ -35,15 +24,15 @@ def paint_hand(canvas: Canvas, head: Head, light: Light, rng: np.random.Generato
     unit = head.pose.unit_px
     landmark, angles = _HAND_PLACES[int(rng.integers(len(_HAND_PLACES)))]
     flip = 1 if rng.random() < 0.5 else -1
-    target = head.px[landmark] + rng.normal(0, 0.1 * unit, 2)
-    if flip < 0:
-        target[0] = 2 * head.px[27:31, 0].mean() - target[0]
+    middle = head.px[landmark if flip > 0 else LANDMARK_MIRROR[landmark]]
+    # A little towards the nose, so that a turned head does not leave the hand beside the face.
+    target = middle + 0.15 * (head.px[30] - middle) + rng.normal(0, 0.08 * unit, 2)
     angle = flip * (rng.choice(angles) + rng.normal(0, 0.2))
     size = float(rng.uniform(0.8, 1.15)) * unit
     place = _frame(target, angle, size, flip)
     skin = head.who.skin * np.float32(rng.uniform(0.88, 1.02)) * light.colour
-    arm = np.float32(((-0.27, 0.4), (0.27, 0.4), (0.34, 3.2), (-0.34, 3.2)))
-    palm = np.float32(
+    arm = floats(((-0.27, 0.4), (0.27, 0.4), (0.34, 3.2), (-0.34, 3.2)))
+    palm = floats(
         (
             (-0.4, -0.22),
             (-0.2, -0.3),
@@ -64,7 +53,7 @@ def paint_hand(canvas: Canvas, head: Head, light: Light, rng: np.random.Generato
     for piece in pieces:
         shadow(canvas, piece, light.xy, 0.07 * size)
         shade = emboss(piece, light.xy, 0.06 * size) * emboss(piece, light.xy, 0.025 * size)
-        redden = np.float32((0.8, 1, 1.05))[:, None, None]
+        redden = floats((0.8, 1, 1.05))[:, None, None]
         cover(canvas, piece, lit(skin, 1 + (shade - 1) * redden), "hand")
     for piece, x, length in zip(
         pieces[2:], (-0.31, -0.1, 0.11, 0.32), (0.52, 0.68, 0.72, 0.6), strict=False
@@ -87,17 +76,17 @@ def _frame(target: Floats, angle: float, size: float, flip: int) -> Frame:
     """Return the map from the thing's units to pixels: turned, scaled, maybe mirrored."""
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]], np.float32) * np.float32(size)
-    mirror = np.float32((flip, 1))
+    mirror = floats((flip, 1))
     return lambda points: np.asarray((points * mirror) @ turn + target, np.float32)
 
 
 def _finger(x: float, y: float, lean: float, length: float, radius: float) -> Floats:
     """Return the outline of a finger that starts at (x, y) and leans from straight up."""
     line = np.linspace(0, 1, 6, dtype=np.float32)[:, None]
-    way = np.float32((np.sin(lean), -np.cos(lean)))
-    across = np.float32((np.cos(lean), np.sin(lean)))
-    width = np.float32((1.0, 1.03, 0.95, 0.97, 0.86, 0.8))[:, None] * np.float32(radius)
-    spine = np.float32((x, y)) + line * way * np.float32(length)
+    way = floats((np.sin(lean), -np.cos(lean)))
+    across = floats((np.cos(lean), np.sin(lean)))
+    width = floats((1.0, 1.03, 0.95, 0.97, 0.86, 0.8))[:, None] * np.float32(radius)
+    spine = floats((x, y)) + line * way * np.float32(length)
     turn = np.linspace(-np.pi / 2, np.pi / 2, 7, dtype=np.float32)[1:-1, None]
     tip = spine[-1] + (np.cos(turn) * way - np.sin(turn) * across) * width[-1]
     return np.concatenate([spine + across * width, tip, (spine - across * width)[::-1]])
@@ -109,12 +98,12 @@ def _detail(
     """Draw the nail and the knuckle lines of one finger."""
     x, lean, length = finger
     way, across = (
-        np.float32((np.sin(lean), -np.cos(lean))),
-        np.float32((np.cos(lean), np.sin(lean))),
+        floats((np.sin(lean), -np.cos(lean))),
+        floats((np.cos(lean), np.sin(lean))),
     )
-    root = np.float32((x, -0.2))
+    root = floats((x, -0.2))
     nail = root + way * np.float32(length + 0.01) + _NAIL @ np.stack([across, way])
-    tint(canvas, cut(piece, place(nail.astype(np.float32)), 0.5), np.float32((1.12, 1.02, 1.04)))
+    tint(canvas, cut(piece, place(nail.astype(np.float32)), 0.5), floats((1.12, 1.02, 1.04)))
     for share in (0.36, 0.68):
         middle = root + way * np.float32(length * share)
         knuckle = curve(
@@ -147,20 +136,20 @@ Pieces = list[tuple[Stencil, Floats]]
 
 
 def _box(x0: float, y0: float, x1: float, y1: float) -> Floats:
-    return np.float32(((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+    return floats(((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
 
 
 def _cup(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng)
-    body = polygon(place(np.float32(((-0.5, -0.5), (0.5, -0.5), (0.4, 0.75), (-0.4, 0.75)))))
-    handle = curve(place(np.float32(((0.45, -0.3), (0.85, -0.2), (0.8, 0.3), (0.4, 0.45)))))
-    brim = polygon(place(ellipse(np.float32((0, -0.5)), (0.5, 0.14))))
-    tea = polygon(place(ellipse(np.float32((0, -0.48)), (0.44, 0.1))))
+    body = polygon(place(floats(((-0.5, -0.5), (0.5, -0.5), (0.4, 0.75), (-0.4, 0.75)))))
+    handle = curve(place(floats(((0.45, -0.3), (0.85, -0.2), (0.8, 0.3), (0.4, 0.45)))))
+    brim = polygon(place(ellipse(floats((0, -0.5)), (0.5, 0.14))))
+    tea = polygon(place(ellipse(floats((0, -0.48)), (0.44, 0.1))))
     return [
         (strokes([handle], 0.14 * size), colour * np.float32(0.9)),
         (body, woven(body, colour, rng)),
         (brim, colour * np.float32(1.1)),
-        (tea, np.float32((70, 42, 26))),
+        (tea, floats((70, 42, 26))),
     ]
 
 
@@ -168,8 +157,8 @@ def _phone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng) * np.float32(0.6)
     back = polygon(_rounded(place(_box(-0.42, -0.8, 0.42, 0.8))))
     camera = polygon(_rounded(place(_box(-0.34, -0.72, -0.02, -0.38))))
-    eyes = [polygon(place(ellipse(np.float32((-0.18, y)), (0.065, 0.065)))) for y in (-0.63, -0.47)]
-    dark = np.float32((12, 12, 16))
+    eyes = [polygon(place(ellipse(floats((-0.18, y)), (0.065, 0.065)))) for y in (-0.63, -0.47)]
+    dark = floats((12, 12, 16))
     return [(back, colour), (camera, colour * np.float32(0.7)), *((eye, dark) for eye in eyes)]
 
 
@@ -184,19 +173,17 @@ def _book(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng)
     pages = polygon(place(_box(-0.66, -0.83, 0.7, 0.86)))
     front = polygon(place(_box(-0.7, -0.8, 0.64, 0.8)))
-    title = [
-        place(np.float32(((-0.5, y), (w, y)))) for y, w in ((-0.5, 0.4), (-0.3, 0.2), (0.5, 0.0))
-    ]
+    title = [place(floats(((-0.5, y), (w, y)))) for y, w in ((-0.5, 0.4), (-0.3, 0.2), (0.5, 0.0))]
     return [
-        (pages, np.float32((232, 226, 212))),
+        (pages, floats((232, 226, 212))),
         (front, woven(front, colour, rng)),
         (strokes(title, 0.09 * size), 255 - colour),
     ]
 
 
 def _microphone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
-    stick = polygon(place(np.float32(((-0.16, 0.2), (0.16, 0.2), (0.12, 2.6), (-0.12, 2.6)))))
-    ball = polygon(place(ellipse(np.float32((0, 0)), (0.36, 0.4))))
+    stick = polygon(place(floats(((-0.16, 0.2), (0.16, 0.2), (0.12, 2.6), (-0.12, 2.6)))))
+    ball = polygon(place(ellipse(floats((0, 0)), (0.36, 0.4))))
     ring = polygon(place(_box(-0.2, 0.3, 0.2, 0.45)))
     mesh = np.full((3, *ball.alpha.shape), float(rng.uniform(50, 150)), np.float32)
     mesh[:, ::2] *= np.float32(0.7)
@@ -204,12 +191,12 @@ def _microphone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     return [
         (stick, vivid(rng) * np.float32(0.4)),
         (ball, mesh),
-        (ring, np.float32((150, 150, 156))),
+        (ring, floats((150, 150, 156))),
     ]
 
 
 def _ball(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
-    ball = polygon(place(ellipse(np.float32((0, 0)), (0.62, 0.62))))
+    ball = polygon(place(ellipse(floats((0, 0)), (0.62, 0.62))))
     return [(ball, woven(ball, vivid(rng), rng))]
 
 
@@ -217,10 +204,9 @@ def _sheet(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     corners = _box(-0.8, -0.5, 0.8, 1.1) + rng.normal(0, 0.12, (4, 2)).astype(np.float32)
     sheet = polygon(place(corners))
     lines = [
-        place(np.float32(((-0.55, y), (rng.uniform(0.1, 0.55), y))))
-        for y in np.arange(-0.2, 0.8, 0.17)
+        place(floats(((-0.55, y), (rng.uniform(0.1, 0.55), y)))) for y in np.arange(-0.2, 0.8, 0.17)
     ]
-    paper = np.float32((236, 234, 228)) * np.float32(rng.uniform(0.75, 1))
+    paper = floats((236, 234, 228)) * np.float32(rng.uniform(0.75, 1))
     return [(sheet, paper), (strokes(lines, 1.0), paper * np.float32(0.5))]
 
 

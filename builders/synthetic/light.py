@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import SIZE_PX, Window, ellipse
+from .canvas import SIZE_PX, Window, blurred
+from .outlines import ellipse, floats
 from .pose import Head
 
 Floats = NDArray[np.float32]
@@ -16,7 +17,7 @@ Floats = NDArray[np.float32]
 _GRID = SIZE_PX // 2  # the relief is soft, so half the resolution is enough
 _ROWS, _COLUMNS = np.mgrid[0:_GRID, 0:_GRID].astype(np.float32) * np.float32(2) + np.float32(0.5)
 # Shadows on skin turn red: green and blue fall off faster.
-_SHADE_RGB = np.float32((0.9, 1.03, 1.1))[:, None, None]
+_SHADE_RGB = floats((0.9, 1.03, 1.1))[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -36,25 +37,24 @@ class Light:
 
 def random_light(rng: np.random.Generator) -> Light:
     """Return a lamp above the camera, more or less to the side."""
-    direction = np.float32((rng.normal(0, 0.5), rng.normal(-0.5, 0.3), rng.uniform(0.6, 1.2)))
+    direction = floats((rng.normal(0, 0.5), rng.normal(-0.5, 0.3), rng.uniform(0.6, 1.2)))
     warmth = rng.normal(0, 0.05)
     return Light(
         direction=(direction / np.linalg.norm(direction)).astype(np.float32),
         ambient=float(rng.uniform(0.3, 0.65)),
-        colour=np.float32((1 + warmth, 1, 1 - warmth)) * np.float32(rng.uniform(0.8, 1.04)),
+        colour=floats((1 + warmth, 1, 1 - warmth)) * np.float32(rng.uniform(0.8, 1.04)),
         gloss=float(rng.uniform(0.1, 0.6)),
     )
 
 
 def relief(head: Head) -> Floats:
-    """Return the height of the head over the picture plane, float32 (112, 112), in canvas pixels."""
+    """Return the height of the head over the picture, float32 (112, 112), in canvas pixels."""
     unit = head.pose.unit_px
     height = _skull(head)
     for paint, sigma in ((_broad, 0.15), (_middle, 0.07), (_fine, 0.03)):
         layer = np.zeros((_GRID, _GRID), np.float32)
         paint(layer, head)
-        cv2.GaussianBlur(layer, (0, 0), max(0.6, sigma * unit / 2), dst=layer)
-        height += layer
+        height += blurred(layer, max(0.6, sigma * unit / 2))
     return np.asarray(height * np.float32(unit), np.float32)
 
 
@@ -70,13 +70,13 @@ def shades(
     norm = 1 / np.sqrt(across * across + down * down + 1)
     x, y, z = light.direction
     facing = np.clip((z - across * x - down * y) * norm, 0, None)
-    around = cv2.GaussianBlur(height, (0, 0), 0.13 * unit_px / 2)
+    around = blurred(height, 0.13 * unit_px / 2)
     hollow = np.clip((around - height) / np.float32(unit_px), 0, 0.12)
     shade = light.ambient + (1 - light.ambient) * facing / (0.35 + 0.65 * z)
     shade *= 1 - 3.2 * hollow
-    half = np.float32((x, y, z + 1))
+    half = floats((x, y, z + 1))
     half /= np.linalg.norm(half)
-    shine = np.clip((half[2] - across * half[0] - down * half[1]) * norm, 0, None) 
+    shine = np.clip((half[2] - across * half[0] - down * half[1]) * norm, 0, None)
     for _ in range(4):
         shine *= shine  # to the 16th
     shine *= 42 * light.gloss * gloss

@@ -14,19 +14,18 @@ from .canvas import (
     Canvas,
     Stencil,
     cover,
-    curve,
     emboss,
     new_canvas,
     polygon,
     shadow,
     strokes,
-    tapered,
     tint,
     union,
     within,
 )
 from .held import paint_hand, paint_object
 from .light import Light
+from .outlines import curve, floats, tapered
 from .person import paint_person, pose_person
 from .pose import Head, random_pose
 from .worn import paint_eyewear, paint_mask
@@ -90,13 +89,14 @@ def _blown(head: Head, rng: np.random.Generator) -> Locks:
     side = 1 if rng.random() < 0.5 else -1
     middle = float(rng.uniform(-0.4, 0.6))
     locks = []
-    for _ in range(int(rng.integers(10, 20))):
-        y, reach = middle + float(rng.normal(0, 0.4)), float(rng.uniform(0.2, 0.9))
+    count = int(rng.integers(14, 24))
+    for shift in np.linspace(-0.55, 0.55, count).tolist():
+        y, reach = middle + shift + float(rng.normal(0, 0.05)), float(rng.uniform(0.3, 0.9))
         ends = (
-            *((side * 1.05, -0.7 + 0.3 * y, -0.3), (side * 0.6, y - 0.2, 0.3)),
-            *((0.0, y, 0.5), (-side * reach, y + float(rng.normal(0.15, 0.15)), 0.3)),
+            *((side * 1.05, -0.9 + 0.25 * y, -0.3), (side * 0.6, y - 0.25, 0.3)),
+            *((0.0, y, 0.5), (-side * reach, y + float(rng.normal(0.15, 0.08)), 0.3)),
         )
-        locks.append((curve(head.at(*ends)), float(rng.uniform(0.05, 0.15))))
+        locks.append((curve(head.at(*ends)), float(rng.uniform(0.03, 0.13))))
     return locks
 
 
@@ -112,9 +112,9 @@ def paint_extraneous_face(
 ) -> None:
     """Paint another person in front, who hides a side or the lower half of the face."""
     side = float(rng.choice((-1, 1)))
-    away = side * rng.uniform(0.75, 1.5), rng.uniform(-0.2, 1.3)
-    offset = head.pose.offset_px + np.float32(away) * np.float32(head.pose.unit_px)
-    unit_px = head.pose.unit_px * float(rng.uniform(0.75, 1.25))
+    away = side * rng.uniform(0.95, 1.5), rng.uniform(-0.2, 1.2)
+    offset = head.pose.offset_px + floats(away) * np.float32(head.pose.unit_px)
+    unit_px = head.pose.unit_px * float(rng.uniform(0.75, 1.05))
     pose = replace(random_pose(rng), unit_px=unit_px, offset_px=offset.astype(np.float32))
     other = pose_person(int(rng.integers(1 << 30)), str(rng.choice(LABELS)), rng, pose)
     layer = new_canvas()

@@ -7,9 +7,10 @@ import numpy as np
 from .action_units import activation, moved
 from .anatomy import identity
 from .canvas import Canvas, tint
+from .creases import paint_creases
 from .features import paint_features, paint_sparkle
 from .hair import paint_hair, paint_hair_behind
-from .head import paint_body, paint_creases, paint_ears, paint_skin
+from .head import paint_body, paint_ears, paint_skin
 from .light import Light, relief, shades
 from .pose import Head, Pose, framed, project, random_pose
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .anatomy import EAR_X, HAIRLINE_Y, Identity
 from .canvas import SIZE_PX
+from .outlines import floats
 
 Floats = NDArray[np.float32]
 
@@ -62,7 +63,7 @@ def project(points: Floats, pose: Pose) -> Floats:
 
 def face_box(points: Floats, pose: Pose) -> Floats:
     """Return the box (x0, y0, x1, y1) from hairline to chin and from ear to ear, in pixels."""
-    rim = np.float32(
+    rim = floats(
         (
             (0, HAIRLINE_Y, 0.25),
             (-EAR_X, 0, -0.55),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .canvas import SIZE_PX
+from .outlines import floats
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -59,7 +60,7 @@ def _recompressed(image_rgb: Picture, quality: int) -> Picture:
 def _grain(rng: np.random.Generator) -> Floats:
     """Return the noise of the sensor, the same in all three colours, (H, W)."""
     raw = np.frombuffer(rng.bytes(SIZE_PX * SIZE_PX), np.uint8).reshape(SIZE_PX, SIZE_PX)
-    return (raw.astype(np.float32) - 127.5) * np.float32(rng.uniform(0.0, 0.1))
+    return (raw.astype(np.float32) - 127.5) * np.float32(rng.uniform(0.0, 0.075))
 
 
 def _enlarged(small: Floats) -> Floats:
@@ -113,10 +114,10 @@ def _room(rng: np.random.Generator) -> Floats:
 def _outdoors(rng: np.random.Generator) -> Floats:
     """Return sky over a skyline over ground."""
     small = np.empty((56, 56, 3), np.float32)
-    small[:] = np.float32((150, 185, 225)) * np.float32(rng.uniform(0.5, 1.15))
+    small[:] = floats((150, 185, 225)) * np.float32(rng.uniform(0.5, 1.15))
     horizon = rng.integers(10, 48) + np.cumsum(rng.normal(0, 1.6, 56))
     below = np.arange(56)[:, None] > horizon
-    ground = _colours(rng, 1)[0] * np.float32((0.7, 0.8, 0.5))
+    ground = _colours(rng, 1)[0] * floats((0.7, 0.8, 0.5))
     small[below] = ground + rng.normal(0, 14, (int(below.sum()), 1)).astype(np.float32)
     return _enlarged(np.asarray(cv2.GaussianBlur(small, (0, 0), 0.8), np.float32))
 

@@ -7,21 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import (
-    Canvas,
-    Stencil,
-    cover,
-    curve,
-    cut,
-    emboss,
-    lit,
-    polygon,
-    shadow,
-    strokes,
-    tapered,
-    tint,
-)
+from .canvas import Canvas, Stencil, cover, cut, emboss, lit, polygon, shadow, strokes, tint
 from .light import Light
+from .outlines import curve, floats, tapered
 from .pose import Head
 from .texture import vivid, woven
 
@@ -65,7 +53,7 @@ def _mask_colour(kind: str, rng: np.random.Generator) -> Floats:
     if kind == "cloth":
         return vivid(rng)
     palette = _SURGICAL if kind == "surgical" else _FFP2
-    return np.float32(palette[int(rng.integers(len(palette)))])
+    return floats(palette[int(rng.integers(len(palette)))])
 
 
 def _mask_rim(head: Head, rng: np.random.Generator) -> Floats:
@@ -108,9 +96,7 @@ def _fold(canvas: Canvas, head: Head, shape: Stencil, kind: str) -> None:
     for line in lines:
         path = curve(line)
         tint(canvas, cut(shape, tapered(path, 0.05 * unit), 0.8), 0.74)
-        tint(
-            canvas, cut(shape, tapered(path + np.float32((0, 0.04 * unit)), 0.05 * unit), 0.8), 1.12
-        )
+        tint(canvas, cut(shape, tapered(path + floats((0, 0.04 * unit)), 0.05 * unit), 0.8), 1.12)
 
 
 def paint_eyewear(canvas: Canvas, head: Head, light: Light, rng: np.random.Generator) -> None:
@@ -118,8 +104,8 @@ def paint_eyewear(canvas: Canvas, head: Head, light: Light, rng: np.random.Gener
     unit = head.pose.unit_px
     names = tuple(_LENS_SHAPES)
     outlines = _LENS_SHAPES[names[int(rng.integers(len(names)))]](head, rng)
-    frame = (vivid(rng) if rng.random() < 0.4 else np.float32((18, 16, 16))) * light.colour
-    glass = np.float32(_LENSES[int(rng.integers(len(_LENSES)))]) * np.float32(rng.uniform(0.7, 1.6))
+    frame = (vivid(rng) if rng.random() < 0.4 else floats((18, 16, 16))) * light.colour
+    glass = floats(_LENSES[int(rng.integers(len(_LENSES)))]) * np.float32(rng.uniform(0.7, 1.6))
     arms = [
         head.at((-0.85, -0.06, 0.1), (-1.04, -0.03, -0.55)),
         head.at((0.85, -0.06, 0.1), (1.04, -0.03, -0.55)),
@@ -140,10 +126,10 @@ def _reflect(canvas: Canvas, lens: Stencil, outline: Floats, rng: np.random.Gene
     """Brighten the upper part of a lens and one slanting stripe of it."""
     low, high = outline.min(axis=0), outline.max(axis=0)
     extent = high - low
-    sky = np.float32(((0, 0), (1, 0), (1, 0.35), (0, 0.55))) * extent + low
+    sky = floats(((0, 0), (1, 0), (1, 0.35), (0, 0.55))) * extent + low
     tint(canvas, cut(lens, sky.astype(np.float32), 2.0), float(rng.uniform(1.3, 3.0)))
     x = float(rng.uniform(0.1, 0.6))
-    stripe = np.float32(((x, 0), (x + 0.2, 0), (x, 1), (x - 0.2, 1))) * extent + low
+    stripe = floats(((x, 0), (x + 0.2, 0), (x, 1), (x - 0.2, 1))) * extent + low
     tint(canvas, cut(lens, stripe.astype(np.float32), 1.0), float(rng.uniform(1.2, 3.5)))
 
 

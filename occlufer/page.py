@@ -1,0 +1,107 @@
+"""One self-contained HTML page: headings, tables and pictures, everything from outside escaped."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+THUMBNAIL_PX = 88
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d5dbe3;
+  --back: #ffffff; --card: #f4f6f9; --heat: 27, 110, 194; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa6b5; --line: #333d4a;
+  --back: #12161c; --card: #1b212a; --heat: 74, 158, 240; } }
+body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--back);
+  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+p, figcaption { color: var(--soft); max-width: 46rem; }
+nav a { margin-right: 1rem; } a { color: rgb(var(--heat)); }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
+th { font-weight: 600; } td.n { text-align: right; }
+.strip { display: flex; flex-wrap: wrap; gap: .4rem; margin: .3rem 0 .9rem; }
+.strip figure { margin: 0; width: 88px; font-size: .72rem; overflow-wrap: anywhere; }
+.strip img { width: 88px; height: 88px; object-fit: contain; background: var(--card); }
+img.wide { max-width: 100%; background: #fff; border-radius: .4rem; }
+"""
+
+Cell = str | int | float
+
+
+def page(title: str, sections: Iterable[tuple[str, str, str]]) -> str:
+    """Return the page of (anchor, heading, HTML) sections; empty sections are left out."""
+    kept = [section for section in sections if section[2]]
+    links = "".join(f'<a href="#{text(a)}">{text(h)}</a>' for a, h, _ in kept)
+    parts = "".join(f'<section id="{text(a)}"><h2>{text(h)}</h2>{b}</section>' for a, h, b in kept)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{text(title)}</title><style>{STYLE}</style></head>"
+        f"<body><h1>{text(title)}</h1><nav>{links}</nav><main>{parts}</main></body></html>\n"
+    )
+
+
+def text(value: object) -> str:
+    """Return the value as text that is safe in HTML, in attributes too."""
+    return html.escape(str(value), quote=True)
+
+
+def paragraph(value: str) -> str:
+    """Return a paragraph."""
+    return f"<p>{text(value)}</p>"
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[Cell]], heat: bool = False) -> str:
+    """Return a table; with `heat` whole numbers are shaded by their share of the largest."""
+    lines = [list(row) for row in rows]
+    largest = max((c for row in lines for c in row if isinstance(c, int)), default=0) if heat else 0
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
+    body = "".join(f"<tr>{''.join(_cell(c, largest) for c in row)}</tr>" for row in lines)
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def strip(pictures: Iterable[tuple[bytes, str]]) -> str:
+    """Return a row of thumbnails with captions, from image files' bytes."""
+    figures = "".join(
+        f'<figure><img alt="{text(caption)}" src="{thumbnail(data)}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
+        for data, caption in pictures
+    )
+    return f'<div class="strip">{figures}</div>'
+
+
+def wide_picture(path: Path, caption: str) -> str:
+    """Return a PNG file at the width of the page."""
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<p><img class="wide" alt="{text(caption)}" src="data:image/png;base64,{data}"></p>'
+
+
+def thumbnail(data: bytes) -> str:
+    """Return the picture as a small JPEG in a data URI."""
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(data)) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image.thumbnail((2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _cell(value: Cell, largest: int) -> str:
+    if isinstance(value, str):
+        return f"<td>{text(value)}</td>"
+    shown = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3f}"
+    if isinstance(value, int) and largest:
+        share = 0.75 * value / largest
+        return f'<td class="n" style="background: rgba(var(--heat), {share:.2f})">{shown}</td>'
+    return f'<td class="n">{shown}</td>'
