@@ -56,6 +56,12 @@ def new_canvas(background: Floats | None = None) -> Canvas:
     )
 
 
+def under(canvas: Canvas, window: Window) -> Floats:
+    """Return the colours (3, h, w) of a window; changing them changes the canvas."""
+    rows, columns = window
+    return canvas.rgb[:, rows, columns]
+
+
 def polygon(points_px: Floats, soft_px: float = 0.0) -> Stencil:
     """Return the filled outline (n, 2); `soft_px` is the sigma of its edge."""
     window = _window(points_px, 2.0 + 3.0 * soft_px)
@@ -131,7 +137,7 @@ def paint(
     if not stencil.alpha.size:
         return
     alpha = stencil.alpha * np.float32(opacity) if opacity < 1 else stencil.alpha
-    target = canvas.rgb[(slice(None), *stencil.window)]
+    target = under(canvas, stencil.window)
     change = _planes(colour) - target
     change *= alpha
     target += change
@@ -172,7 +178,8 @@ def tint(canvas: Canvas, stencil: Stencil, factor: Floats | float) -> None:
     if stencil.alpha.size:
         scale = (_planes(factor) - 1) * stencil.alpha
         scale += 1
-        canvas.rgb[(slice(None), *stencil.window)] *= scale
+        target = under(canvas, stencil.window)
+        target *= scale
 
 
 def emboss(stencil: Stencil, light_xy: tuple[float, float], width_px: float) -> Floats:

@@ -122,7 +122,7 @@ def _cheek(head: Head, side: str) -> list[Crease]:
             0.06,
             0.62 * smile + 0.5 * sneer + 0.5 * strength(m, "AU11", side) + 0.4 * age + 0.08,
         ),
-        (tuck, 0.06, 0.85 * strength(m, "AU14", side) + 0.25 * smile),
+        (tuck, 0.05, 0.7 * strength(m, "AU14", side) + 0.25 * smile),
         (stretch, 0.045, 0.6 * strength(m, "AU20", side)),
         (droop, 0.05, 0.7 * pull + 0.3 * max(0.0, age - 0.5)),
     ]

@@ -94,10 +94,8 @@ def _paint_brow(
     body = polygon(tapered(line, 2.1 * who.brow_width * unit, 0.85), 0.5)
     paint(canvas, body, who.brow, 0.72, part=part)
     at = line[rng.integers(0, len(line) - 2, 12)]
-    outward = np.float32(1 if first == 22 else -1) * np.float32(0.09 * unit)
-    lean = rng.uniform((0.5, -0.9), (1.1, -0.2), (12, 2)).astype(np.float32) * floats(
-        (outward, 0.07 * unit)
-    )
+    reach = floats((0.09 * unit if first == 22 else -0.09 * unit, 0.07 * unit))
+    lean = floats(rng.uniform((0.5, -0.9), (1.1, -0.2), (12, 2))) * reach
     down = floats((0, who.brow_width * 0.6 * unit))
     hairs = list(np.stack([at + down, at + down + lean], axis=1))
     paint(canvas, strokes(hairs, 0.018 * unit), who.brow * np.float32(0.6), 0.6)
@@ -150,7 +148,7 @@ def _paint_mouth(canvas: Canvas, head: Head) -> None:
     if gap > 1.2:
         paint(canvas, inside, (52.0, 18.0, 20.0), part=_PART["inner_mouth"])
         _paint_teeth(canvas, head, inside, gap)
-    seam = curve((head.px[60:65] + head.px[[60, 67, 66, 65, 64]]) / 2)
+    seam = curve(floats((head.px[60:65] + head.px[[60, 67, 66, 65, 64]]) / 2))
     if gap < 0.1 * unit:
         paint(canvas, polygon(tapered(seam, 0.045 * unit, 0.6), 0.4), lips * np.float32(0.28), 0.85)
     for corner in (48, 54):

@@ -203,9 +203,8 @@ def _ball(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
 def _sheet(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     corners = _box(-0.8, -0.5, 0.8, 1.1) + rng.normal(0, 0.12, (4, 2)).astype(np.float32)
     sheet = polygon(place(corners))
-    lines = [
-        place(floats(((-0.55, y), (rng.uniform(0.1, 0.55), y)))) for y in np.arange(-0.2, 0.8, 0.17)
-    ]
+    ends = zip(np.arange(-0.2, 0.8, 0.17).tolist(), rng.uniform(0.1, 0.55, 6).tolist(), strict=True)
+    lines = [place(floats(((-0.55, y), (x, y)))) for y, x in ends]
     paper = floats((236, 234, 228)) * np.float32(rng.uniform(0.75, 1))
     return [(sheet, paper), (strokes(lines, 1.0), paper * np.float32(0.5))]
 

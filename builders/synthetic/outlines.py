@@ -50,7 +50,7 @@ def tapered(line: Floats, width_px: float, blunt: float = 0.0) -> Floats:
 def _profile(count: int, blunt: float) -> Floats:
     """Return the width of a tapered stroke at each of its points, 1 at the widest."""
     share = np.linspace(0, 1, count, dtype=np.float32)
-    return np.maximum(np.sin(np.pi * share), blunt * (1 - share)).astype(np.float32)
+    return floats(np.maximum(np.sin(np.pi * share), blunt * (1 - share)))
 
 
 @lru_cache(maxsize=128)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .action_units import activation, moved
 from .anatomy import identity
-from .canvas import Canvas, tint
+from .canvas import Canvas, tint, under
 from .creases import paint_creases
 from .features import paint_features, paint_sparkle
 from .hair import paint_hair, paint_hair_behind
@@ -38,6 +38,7 @@ def paint_person(canvas: Canvas, head: Head, light: Light, rng: np.random.Genera
     height = relief(head)
     factor, shine = shades(height, head.pose.unit_px, light, head.who.shine, skin.window)
     tint(canvas, skin, factor)
-    canvas.rgb[(slice(None), *skin.window)] += shine * skin.alpha
+    lights = under(canvas, skin.window)
+    lights += shine * skin.alpha
     paint_sparkle(canvas, head, light.xy)
     paint_hair(canvas, head, light, rng)

@@ -73,7 +73,7 @@ def face_box(points: Floats, pose: Pose) -> Floats:
         )
     )
     px = project(np.concatenate([points, rim]), pose)
-    return np.concatenate([px.min(axis=0), px.max(axis=0)]).astype(np.float32)
+    return floats([*px.min(axis=0), *px.max(axis=0)])
 
 
 def framed(points: Floats, pose: Pose, rng: np.random.Generator) -> Pose:

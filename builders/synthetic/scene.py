@@ -98,7 +98,7 @@ def _texture(rng: np.random.Generator) -> Floats:
     for cells in (5, 12, 30, 70):
         grain = rng.standard_normal((cells, cells), np.float32)
         noise += _stretched(grain * np.float32(rng.uniform(4, 22)))
-    return _colours(rng, 1)[0][:, None, None] + noise
+    return np.asarray(_colours(rng, 1)[0][:, None, None] + noise, np.float32)
 
 
 def _room(rng: np.random.Generator) -> Floats:
@@ -130,7 +130,7 @@ def _stripes(rng: np.random.Generator) -> Floats:
     phase = across * np.float32(np.cos(angle)) + across[:, None] * np.float32(np.sin(angle))
     wave = np.sin(phase + np.float32(rng.uniform(0, 6))) * np.float32(rng.uniform(1, 5))
     share = np.clip(wave, -1, 1) / 2 + np.float32(0.5)
-    return other[:, None, None] + (one - other)[:, None, None] * share
+    return np.asarray(other[:, None, None] + (one - other)[:, None, None] * share, np.float32)
 
 
 BACKGROUNDS: dict[str, Callable[[np.random.Generator], Floats]] = {

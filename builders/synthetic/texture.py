@@ -42,6 +42,6 @@ _PATTERNS: dict[str, Callable[[Floats, Floats], Floats]] = {
     "plain": lambda u, v: u * 0,
     "stripes": lambda u, v: _edge(np.sin(u)),
     "dots": lambda u, v: _edge(np.sin(u) + np.sin(v) - 1.1),
-    "checks": lambda u, v: (_edge(np.sin(u)) + _edge(np.sin(v))) / 2,
+    "checks": lambda u, v: (_edge(np.sin(u)) + _edge(np.sin(v))) * np.float32(0.5),
     "waves": lambda u, v: _edge(np.sin(u + 2 * np.sin(v / 3))),
 }

@@ -1,0 +1,54 @@
+# Every target makes .venv if it is missing and installs by constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo
+
+.PHONY: help install demo test test-all check bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## make .venv and install occlufer into it
+
+# torch first, and alone: with 2.13.0 installed nothing asks for another build of it.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch numpy
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## build the synthetic set, load it, train the baseline on it, write a report
+	@mkdir -p $(DEMO)
+	@echo '== 1 of 4: occlufer build (the built-in synthetic set)'
+	cd $(DEMO) && ../$(BIN)/occlufer build
+	@echo '== 2 of 4: load_dataset("occlu_fer") by plain datasets'
+	cd $(DEMO) && HF_HUB_OFFLINE=1 ../$(BIN)/python -c 'from datasets import load_dataset; print(load_dataset("occlu_fer"))'
+	@echo '== 3 of 4: occlufer baseline-train'
+	cd $(DEMO) && ../$(BIN)/occlufer baseline-train --preset demo --data occlu_fer --out baseline
+	@echo '== 4 of 4: occlufer report'
+	cd $(DEMO) && ../$(BIN)/occlufer report --run baseline --out report.html
+	@echo
+	@echo 'Made: $(DEMO)/occlu_fer      the dataset: Parquet, card, lock'
+	@echo '      $(DEMO)/baseline       checkpoint, metrics.json, curves.png, confusion.png'
+	@echo '      $(DEMO)/report.html    open this one next, in a browser'
+	@echo 'Then: $(BIN)/occlufer init YOUR_FOLDERS... writes a config for your own pictures.'
+
+test: $(STAMP) ## the tests that need no server and no browser
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+test-all: $(STAMP) ## all tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## every benchmark; each prints its bars
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean: ## delete what make demo and the builds of this folder made
+	rm -rf $(DEMO) build *.egg-info
