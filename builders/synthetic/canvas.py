@@ -62,13 +62,11 @@ def under(canvas: Canvas, window: Window) -> Floats:
     return canvas.rgb[:, rows, columns]
 
 
-def polygon(points_px: Floats, soft_px: float = 0.0) -> Stencil:
-    """Return the filled outline (n, 2); `soft_px` is the sigma of its edge."""
-    window = _window(points_px, 2.0 + 3.0 * soft_px)
-    mask = _blank(window)
-    if mask.size:
-        cv2.fillPoly(mask, [_fixed(points_px, window)], (255,), cv2.LINE_AA, _SHIFT)
-    return Stencil(window, _soften(mask, soft_px))
+def polygon(outline_px: Floats | list[Floats], soft_px: float = 0.0) -> Stencil:
+    """Return the filled outline (n, 2), or several that do not meet; `soft_px` is its edge's sigma."""
+    points = np.concatenate(outline_px) if isinstance(outline_px, list) else outline_px
+    window = _window(points, 2.0 + 3.0 * soft_px)
+    return Stencil(window, _soften(_filled(outline_px, window), soft_px))
 
 
 def graded(shapes: Sequence[tuple[Floats, float]], soft_px: float) -> Stencil:
@@ -95,11 +93,9 @@ def strokes(lines_px: Sequence[Floats], width_px: float, soft_px: float = 0.0) -
     return Stencil(window, _soften(mask, soft_px))
 
 
-def cut(stencil: Stencil, points_px: Floats, soft_px: float = 0.0) -> Stencil:
-    """Return the part of the outline (n, 2) that lies inside `stencil`."""
-    mask = _blank(stencil.window)
-    if mask.size:
-        cv2.fillPoly(mask, [_fixed(points_px, stencil.window)], (255,), cv2.LINE_AA, _SHIFT)
+def cut(stencil: Stencil, outline_px: Floats | list[Floats], soft_px: float = 0.0) -> Stencil:
+    """Return what lies inside both `stencil` and the outline (n, 2), or several that do not meet."""
+    mask = _filled(outline_px, stencil.window)
     return Stencil(stencil.window, stencil.alpha * _soften(mask, soft_px))
 
 
@@ -130,10 +126,7 @@ def paint(
     opacity: float = 1.0,
     part: int | None = None,
 ) -> None:
-    """Lay `colour`, (3,) or (3, h, w) over the stencil's window, and note the part it belongs to.
-
-    A pixel belongs to the part if the shape covers half of it.
-    """
+    """Lay `colour`, (3,) or (3, h, w) over the stencil's window, and note the part it belongs to."""
     if not stencil.alpha.size:
         return
     alpha = stencil.alpha * np.float32(opacity) if opacity < 1 else stencil.alpha
@@ -144,7 +137,12 @@ def paint(
     coverage = canvas.coverage[stencil.window]
     coverage += (1 - coverage) * alpha
     if part is not None:
-        canvas.parts[stencil.window][stencil.alpha >= 0.5] = part
+        mark(canvas, stencil, part)
+
+
+def mark(canvas: Canvas, stencil: Stencil, part: int) -> None:
+    """Note that the pixels at least half under the stencil belong to the part."""
+    canvas.parts[stencil.window][stencil.alpha >= 0.5] = part
 
 
 def cover(
@@ -208,15 +206,29 @@ def _planes(colour: Floats | tuple[float, float, float] | float) -> Floats:
 
 
 def _window(points_px: Floats, margin_px: float) -> Window:
-    low, high = points_px.min(axis=0).tolist(), points_px.max(axis=0).tolist()
-    left, top = (min(max(int(v - margin_px), 0), SIZE_PX) for v in low)
-    right, bottom = (min(max(int(v + margin_px) + 1, 0), SIZE_PX) for v in high)
+    x, y, width, height = cv2.boundingRect(points_px)
+    margin = int(margin_px) + 1
+    left, right = _clipped(x - margin), _clipped(x + width + margin)
+    top, bottom = _clipped(y - margin), _clipped(y + height + margin)
     return slice(top, bottom), slice(left, right)
+
+
+def _clipped(position: int) -> int:
+    return min(max(position, 0), SIZE_PX)
 
 
 def _blank(window: Window) -> Labels:
     rows, columns = window
     return np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+
+
+def _filled(outline_px: Floats | list[Floats], window: Window) -> Labels:
+    mask = _blank(window)
+    if mask.size:
+        outlines = outline_px if isinstance(outline_px, list) else [outline_px]
+        fixed = [_fixed(points, window) for points in outlines]
+        cv2.fillPoly(mask, fixed, (255,), cv2.LINE_AA, _SHIFT)
+    return mask
 
 
 def _fixed(points_px: Floats, window: Window) -> NDArray[np.int32]:

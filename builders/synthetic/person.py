@@ -8,7 +8,8 @@ from .action_units import activation, moved
 from .anatomy import identity
 from .canvas import Canvas, tint, under
 from .creases import paint_creases
-from .features import paint_features, paint_sparkle
+from .eyes import paint_sparkle
+from .features import paint_features
 from .hair import paint_hair, paint_hair_behind
 from .head import paint_body, paint_ears, paint_skin
 from .light import Light, relief, shades
