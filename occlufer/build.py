@@ -101,9 +101,15 @@ def summarise(
             splits[split][catalog.value("labels", image)["label"]] += 1
     files_read = sum(reasons.values())
     published, unlabelled = reasons.pop("", 0), reasons.pop(UNLABELLED, 0)
-    rejected = dict(sorted(reasons.items()))
     return BuildSummary(
-        files_read, published, rejected, unlabelled, splits, config.out, rejected_list, worked_on
+        files_read=files_read,
+        published=published,
+        rejected=dict(sorted(reasons.items())),
+        unlabelled=unlabelled,
+        splits=splits,
+        out=config.out.resolve(),
+        rejected_list=rejected_list.resolve(),
+        worked_on=worked_on,
     )
 
 

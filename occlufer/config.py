@@ -49,7 +49,7 @@ class FacesConfig:
 
     detector: str = "auto"
     """"yunet" (needs weights), "mtcnn" (weights in its package), or "auto": yunet if at hand."""
-    min_score: float = 0.6
+    min_score: float = 0.5
     """Detections below this confidence in [0, 1] are not faces."""
     crop_margin: float = 0.25
     """What a crop of a photograph keeps around the face box, as a share of its longer side."""

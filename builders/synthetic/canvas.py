@@ -63,7 +63,7 @@ def under(canvas: Canvas, window: Window) -> Floats:
 
 
 def polygon(outline_px: Floats | list[Floats], soft_px: float = 0.0) -> Stencil:
-    """Return the filled outline (n, 2), or several that do not meet; `soft_px` is its edge's sigma."""
+    """Return the filled outline (n, 2), or several that do not meet, with a soft edge."""
     points = np.concatenate(outline_px) if isinstance(outline_px, list) else outline_px
     window = _window(points, 2.0 + 3.0 * soft_px)
     return Stencil(window, _soften(_filled(outline_px, window), soft_px))
@@ -94,7 +94,7 @@ def strokes(lines_px: Sequence[Floats], width_px: float, soft_px: float = 0.0) -
 
 
 def cut(stencil: Stencil, outline_px: Floats | list[Floats], soft_px: float = 0.0) -> Stencil:
-    """Return what lies inside both `stencil` and the outline (n, 2), or several that do not meet."""
+    """Return what lies in both `stencil` and the outline (n, 2), or several that do not meet."""
     mask = _filled(outline_px, stencil.window)
     return Stencil(stencil.window, stencil.alpha * _soften(mask, soft_px))
 
@@ -126,7 +126,7 @@ def paint(
     opacity: float = 1.0,
     part: int | None = None,
 ) -> None:
-    """Lay `colour`, (3,) or (3, h, w) over the stencil's window, and note the part it belongs to."""
+    """Lay `colour`, (3,) or (3, h, w) over the stencil's window, and mark the part, if any."""
     if not stencil.alpha.size:
         return
     alpha = stencil.alpha * np.float32(opacity) if opacity < 1 else stencil.alpha

@@ -114,12 +114,14 @@ def _hairline(head: Head) -> Floats:
     middle, temples, parting = (float(v) for v in who.hairline)
     if who.hair_style == "receding":
         middle, temples = middle - 0.1, temples + 0.14
-    y, t = -1.07 + middle, temples
+    # The skin ends at the crown; hair that began above it would leave a gap.
+    y, t = max(-1.07 + middle, -1.25), min(temples, 0.15)
     low = 0.25 if who.hair_style in ("long", "bob", "curls") else 0.0
     tilt = 0.16 * parting if who.hair_style in ("parted", "long", "bob") else 0.0
+    left, right = max(y - t + tilt, -1.2), max(y - t - tilt, -1.2)
     return head.at(
         *((-0.99, low, -0.48), (-0.95, -0.35, -0.3), (-0.82 + t / 2, -0.72 - t, -0.1)),
-        *((-0.45, y - t + tilt, 0.15), (0.0, y, 0.22), (0.45, y - t - tilt, 0.15)),
+        *((-0.45, left, 0.15), (0.0, y, 0.22), (0.45, right, 0.15)),
         *((0.82 - t / 2, -0.72 - t, -0.1), (0.95, -0.35, -0.3), (0.99, low, -0.48)),
     )
 
