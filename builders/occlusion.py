@@ -29,8 +29,8 @@ FRAME_PX = 96
 FRAME_LANDMARKS = (MEAN_FACE68 * 0.62 + np.array([0.19, 0.27])).astype(np.float32) * FRAME_PX
 FRAME_REGIONS = region_masks(FRAME_LANDMARKS, FRAME_PX, FRAME_PX)
 
-# Lids, lashes and brows are no skin either: up to this share an eye region is as eyes are.
-EYE_FOREIGN_RATIO = 0.45
+# Lids, brows, lips and teeth are no skin either: up to these shares a bare feature is foreign.
+FEATURE_FOREIGN_RATIOS = {"left_eye": 0.45, "right_eye": 0.45, "mouth": 0.65}
 
 
 def stage(config: BuildConfig) -> ImageStage:
@@ -62,11 +62,11 @@ def covered_map(crop_rgb: Pixels, landmarks68_px: Points) -> Mask:
     frame_rgb = to_frame(crop_rgb, landmarks68_px)
     foreign = foreign_pixels(frame_rgb, FRAME_REGIONS)
     covered = foreign & FRAME_REGIONS["face"]
-    for eye in ("left_eye", "right_eye"):
-        region = FRAME_REGIONS[eye]
-        share = float(foreign[region].mean())
-        # An open eye is foreign to skin in part; a lens, a fringe or a hand is so all over.
-        covered[region] = foreign[region] & (share > EYE_FOREIGN_RATIO)
+    for feature, bare_ratio in FEATURE_FOREIGN_RATIOS.items():
+        region = FRAME_REGIONS[feature]
+        # An open eye is foreign to skin in part; a lens, a fringe or a mask is so all over.
+        if float(foreign[region].mean()) <= bare_ratio:
+            covered[region] = False
     return covered
 
 

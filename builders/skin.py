@@ -15,8 +15,10 @@ Lab = NDArray[np.float32]
 CELL_PX = 6
 # Two cells are alike within this distance in (lightness / LIGHT_WEIGHT, a, b).
 ALIKE = 12.0
-# Light varies over a face much more than hue does.
-LIGHT_WEIGHT = 3.0
+# Light varies over a face much more than hue does; in a grey picture there is nothing else.
+LIGHT_WEIGHT = 1.8
+LIGHT_WEIGHT_GREY = 2.7
+GREY_CHROMA = 4.0
 # A pixel is foreign from this multiple of the skin's own spread on, and at least this far away.
 SPREADS = 3.0
 NEAREST = 9.0
@@ -35,9 +37,10 @@ def foreign_pixels(frame_rgb: Pixels, regions: dict[str, Mask]) -> Mask:
     scaled = np.asarray(smooth, dtype=np.float32) / 255
     lab = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32)
     face = regions["face"]
+    weighed = lab / np.array([_light_weight(lab[face]), 1, 1], dtype=np.float32)
     features = regions["left_eye"] | regions["right_eye"] | regions["mouth"]
-    skin = _own_skin(lab, face & ~features)
-    distance = _distance(lab, skin)
+    skin = _own_skin(weighed, face & ~features)
+    distance = _distance(weighed, skin)
     limit = max(NEAREST, SPREADS * float(np.median(distance[skin])))
     foreign = ((distance > limit) & face).astype(np.uint8)
     kernel = np.ones((3, 3), np.uint8)
@@ -50,7 +53,7 @@ def _own_skin(lab: Lab, candidates: Mask) -> Mask:
     places = np.argwhere(candidates)
     cells = places // CELL_PX
     _, cell = np.unique(cells @ np.array([1000, 1]), return_inverse=True)
-    colours = _weighed(lab[candidates])
+    colours = lab[candidates]
     count = int(cell.max()) + 1
     medians = np.stack([np.median(colours[cell == i], axis=0) for i in range(count)])
     apart = np.linalg.norm(medians[:, None] - medians[None], axis=2)
@@ -67,12 +70,13 @@ def _distance(lab: Lab, skin: Mask) -> NDArray[np.float32]:
     height, width = skin.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     terms = np.stack([np.ones_like(x), x / width, y / height], axis=2)
-    weighed = _weighed(lab.reshape(-1, 3)).reshape(lab.shape)
-    plane, *_ = np.linalg.lstsq(terms[skin], weighed[..., 0][skin], rcond=None)
-    light = weighed[..., 0] - terms @ plane
-    chroma = weighed[..., 1:] - np.median(weighed[..., 1:][skin], axis=0)
+    plane, *_ = np.linalg.lstsq(terms[skin], lab[..., 0][skin], rcond=None)
+    light = lab[..., 0] - terms @ plane
+    chroma = lab[..., 1:] - np.median(lab[..., 1:][skin], axis=0)
     return np.asarray(np.sqrt(light**2 + (chroma**2).sum(axis=2)), dtype=np.float32)
 
 
-def _weighed(lab: Lab) -> Lab:
-    return np.asarray(lab / np.array([LIGHT_WEIGHT, 1, 1]), dtype=np.float32)
+def _light_weight(lab: Lab) -> float:
+    """Return by what lightness is divided before colours are compared."""
+    chroma = float(np.abs(lab[:, 1:]).mean())
+    return LIGHT_WEIGHT_GREY if chroma < GREY_CHROMA else LIGHT_WEIGHT

@@ -1,0 +1,82 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from occlufer.builders.columns import features
+from occlufer.builders.sources import fer2013, image_folder, synthetic
+from occlufer.cli import COMMANDS
+from occlufer.config import SECTIONS, BuildConfig, load_config, tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {"image_folder": image_folder, "fer2013": fer2013, "synthetic": synthetic}
+# These have no default that a file could state as it is.
+WITHOUT_STATED_DEFAULT = {"path", "name", "label_map", "weights_dir", "sources"}
+
+
+def documented_config() -> dict[str, Any]:
+    text = (ROOT / "docs/config.md").read_text(encoding="utf-8")
+    return tomllib.loads(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+
+
+def test_the_documented_config_is_accepted(tmp_path: Path) -> None:
+    text = (ROOT / "docs/config.md").read_text(encoding="utf-8")
+    path = tmp_path / "occlufer.toml"
+    path.write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
+    config = load_config(path)
+    assert [source.kind for source in config.sources] == list(SETTINGS)
+
+
+def test_every_key_of_the_config_is_documented_with_its_default() -> None:
+    table = documented_config()
+    assert_documents(table, BuildConfig)
+    for name, section in SECTIONS.items():
+        assert_documents(table[name], section)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_every_key_of_a_source_is_documented_with_its_default(kind: str) -> None:
+    table = next(
+        dict(source) for source in documented_config()["sources"] if source["kind"] == kind
+    )
+    table.pop("kind")
+    table.pop("name", None)
+    assert_documents(table, SETTINGS[kind].Settings)
+
+
+def assert_documents(table: dict[str, Any], config: Any) -> None:
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    assert set(table) == set(fields)
+    for name in set(fields) - WITHOUT_STATED_DEFAULT - set(SECTIONS):
+        default = fields[name].default
+        stated = table[name]
+        if isinstance(default, float):
+            assert stated == pytest.approx(default, abs=1e-3), name
+        else:
+            assert stated == (str(default) if isinstance(default, Path) else default), name
+
+
+def test_every_column_is_documented() -> None:
+    text = (ROOT / "docs/columns.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z0-9_, ]+) \| ", text, re.MULTILINE)[1:]
+    documented = [name.strip() for row in rows for name in row.split(",")]
+    assert documented == list(features())
+
+
+def test_every_link_in_the_documentation_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"occlufer {name}" in text
