@@ -170,7 +170,19 @@ def _add_train(command: argparse.ArgumentParser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    raise NotImplementedError
+    from importlib import import_module
+
+    config = import_module("occlufer.orsanet.config")
+    settings = config.preset(arguments.preset, arguments.seed, arguments.device)
+    run = config.Run(arguments.data, arguments.out, arguments.resume)
+    metrics = import_module("occlufer.orsanet.train").baseline_train(settings, run)
+    text = (
+        f"accuracy {metrics['accuracy']:.3f} on {metrics['validation_samples']} validation samples "
+        f"(epoch {metrics['best_epoch']}; always guessing the commonest class: "
+        f"{metrics['majority_guess']:.3f})\n"
+        f"in {arguments.out}: best.pt, last.pt, metrics.json, curves.png, confusion.png"
+    )
+    _print(arguments.json, metrics, text)
 
 
 def _print(as_json: bool, value: Any, text: str) -> None:

@@ -1,0 +1,166 @@
+"""The report and the scores in it."""
+
+from __future__ import annotations
+
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from occlufer.build import build
+from occlufer.catalog import Catalog
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.errors import MissingError
+from occlufer.page import page, strip, table, text
+from occlufer.record import Facts, Record, Reject, Result, Vote
+from occlufer.report import write_report
+from occlufer.score import Score, count_pairs, score
+
+HOSTILE = '"><script>alert(1)</script>&\n%s{0}'
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, and addresses that it would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def read_page(content: str) -> Page:
+    parser = Page()
+    parser.feed(content)
+    return parser
+
+
+def test_hostile_names_stay_text() -> None:
+    content = page(HOSTILE, [("a", HOSTILE, table([HOSTILE], [[HOSTILE, 1]]))])
+    assert "script" not in read_page(content).tags
+    assert text(HOSTILE) in content
+
+
+def test_a_table_shades_whole_numbers_by_their_share() -> None:
+    shades = re.findall(r"var\(--heat\), ([\d.]+)\)", table(["n"], [["a", 1], ["b", 4]], heat=True))
+    assert float(shades[0]) < float(shades[1])
+
+
+def test_count_pairs_is_precision_and_recall() -> None:
+    # named, there: 3 hits, 1 false alarm, 2 misses, 4 rightly left alone
+    pairs = [(True, True)] * 3 + [(True, False)] + [(False, True)] * 2 + [(False, False)] * 4
+    found = count_pairs("stage", "what", pairs)
+    assert (found.right, found.found, found.there) == (3, 4, 5)
+    assert found.precision == pytest.approx(3 / 4)
+    assert found.recall == pytest.approx(3 / 5)
+
+
+def test_nothing_named_and_nothing_there_give_no_number() -> None:
+    empty = Score("stage", "what", 0, 0, 0)
+    assert math.isnan(empty.precision)
+    assert math.isnan(empty.recall)
+
+
+def truth_record(name: str, image: str | None, kind: str, family: str, label: str) -> Record:
+    facts = Facts(
+        votes=(Vote("rater", label),),
+        subject=f"subject of {family}",
+        truth={"kind": kind, "family": family, "label": label},
+    )
+    reject = None if image else Reject("blank", "")
+    return Record(f"drawn/{name}", "drawn", "1", facts, image, reject)
+
+
+def test_scores_count_by_hand(tmp_path: Path) -> None:
+    """Two drawings, one copy found, one copy missed, one wrong drop, one wrong label."""
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+    catalog.put_records(
+        [
+            truth_record("1", "a", "face", "1", "anger"),
+            truth_record("2", "b", "copy", "1", "anger"),
+            truth_record("3", "c", "mirror", "1", "anger"),
+            truth_record("4", "d", "face", "4", "fear"),
+            truth_record("5", "e", "sibling", "4", "fear"),
+            truth_record("6", None, "blank", "6", "fear"),
+            truth_record("7", None, "face", "7", "fear"),
+        ]
+    )
+    drop = Reject("duplicate", "")
+    catalog.put_results(
+        "dedup",
+        [
+            Result("a", {"group": "g"}),
+            Result("b", {"group": "g", "kept": "a"}, drop),
+            Result("c", {"group": "g"}),
+            Result("d", {"group": "h"}),
+            Result("e", {"group": "h", "kept": "d"}, drop),
+        ],
+    )
+    catalog.put_results("labels", [Result(i, {"label": "anger"}) for i in "acd"])
+    catalog.put_results(
+        "split", [Result(i, {"split": s}) for i, s in zip("acd", "ttv", strict=True)]
+    )
+    catalog.put_results("publish", [Result(i, {}) for i in "acd"])
+    found = {s.stage: (s.right, s.found, s.there) for s in score(catalog)[0] if s.stage != "faces"}
+    assert found["gather"] == (1, 2, 1)  # the blank, and a good face refused
+    assert found["dedup"] == (1, 2, 2)  # b rightly; e is a sibling, c was missed
+    assert found["labels"] == (2, 3, 3)  # d is fear
+    assert found["split"] == (1, 1, 1)  # a and c, one subject, one side
+
+
+def test_sources_without_truth_have_no_scores(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+    catalog.put_records([Record("s/1", "s", "1", Facts(), "a")])
+    assert score(catalog) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    source = SourceConfig("synthetic", "synthetic", {"count": 60})
+    build(BuildConfig((source,), out=folder / "occlu_fer", workspace=folder / "work"))
+    return folder
+
+
+def test_the_report_needs_nothing_beside_itself(built: Path, tmp_path: Path) -> None:
+    write_report(built / "work", None, tmp_path / "deep" / "report.html")
+    found = read_page((tmp_path / "deep" / "report.html").read_text(encoding="utf-8"))
+    assert found.tags.count("img") > 20
+    assert all(address.startswith(("data:", "#")) for address in found.addresses)
+
+
+def test_the_report_shows_precision_and_recall_of_every_stage(built: Path, tmp_path: Path) -> None:
+    write_report(built / "work", None, tmp_path / "report.html")
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "precision" in content
+    catalog = Catalog(built / "work" / "catalog.sqlite")
+    scores, measures = score(catalog)
+    assert {s.stage for s in scores} == {"gather", "faces", "occlusion", "dedup", "labels", "split"}
+    for found in scores:
+        assert f"<td>{text(found.what)}</td>" in content
+        if found.found:
+            assert f"{found.precision:.3f}" in content
+    for measure in measures:
+        assert f"{measure.value:.3f}" in content
+
+
+def test_a_folder_without_a_build_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="found no catalog, expected the workspace of a build"):
+        write_report(tmp_path / "nothing", None, tmp_path / "report.html")
+
+
+def test_a_run_that_has_not_finished_is_named(built: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"found no metrics\.json, expected the folder"):
+        write_report(built / "work", tmp_path, tmp_path / "report.html")
+
+
+def test_thumbnails_are_small(built: Path) -> None:
+    images = [p for p in (built / "work" / "images").rglob("*") if p.is_file()]
+    content = strip([(images[0].read_bytes(), HOSTILE)])
+    assert len(content) < 40_000
+    assert "script" not in read_page(content).tags
