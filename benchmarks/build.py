@@ -46,8 +46,8 @@ def main() -> None:
 
 def drawn_per_second() -> float:
     import cv2
-    from occlufer.builders.synthetic import FacePlan, draw_face, encode_jpeg
 
+    from occlufer.builders.synthetic import FacePlan, draw_face, encode_jpeg
     from occlufer.schema import LABELS, OCCLUSION_TYPES
 
     cv2.setNumThreads(1)

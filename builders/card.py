@@ -37,7 +37,9 @@ def _header(lock: Lock, folder: Path) -> str:
     from huggingface_hub import DatasetCardData
 
     splits = SplitDict()
-    for split, counts in lock.counts.items():
+    # `datasets` refuses a split without a row: an empty one is not named.
+    counted = {split: counts for split, counts in lock.counts.items() if sum(counts.values())}
+    for split, counts in counted.items():
         size = sum(n for name, n in lock.sizes.items() if name.startswith(f"data/{split}-"))
         splits[split] = SplitInfo(split, num_bytes=size, num_examples=sum(counts.values()))
     total = sum(lock.sizes.values())
@@ -53,7 +55,7 @@ def _header(lock: Lock, folder: Path) -> str:
         configs=[
             {
                 "config_name": "default",
-                "data_files": [{"split": s, "path": f"data/{s}-*"} for s in lock.counts],
+                "data_files": [{"split": s, "path": f"data/{s}-*"} for s in counted],
             }
         ],
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.config import BuildConfig
+from occlufer.errors import GateError
 from occlufer.lock import LOCK_NAME, Lock, made_with
 from occlufer.record import Result
 from occlufer.schema import LABELS, SPLITS
@@ -44,18 +45,22 @@ def stage(config: BuildConfig) -> SetStage:
 def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     """Write the dataset folder anew and put it in the place of the former one.
 
-    Yields the `shard` of every published image. Until the very end the former folder stands whole.
+    Returns the `shard` of every published image. Until the very end the former folder stands
+    whole. Raises GateError if there is nothing to publish.
     """
     out = config.out
+    if not workspace.catalog.images_passing(STAGES):
+        raise GateError(
+            f"{out}: nothing to publish, for no sample has a label; `occlufer report` shows what "
+            "became of every record"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = out.with_name(f".{out.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "data").mkdir(parents=True)
-    results, files, rows = [], {}, {}
+    results, files = [], {}
     for split in SPLITS:
-        samples = _samples(workspace, split)
-        rows[split] = len(samples)
-        shards = list(_shards(samples, workspace))
+        shards = list(_shards(_samples(workspace, split), workspace))
         for number, shard in enumerate(shards):
             name = f"data/{split}-{number:05d}-of-{len(shards):05d}.parquet"
             _write_shard(fresh / name, shard, workspace)
@@ -102,7 +107,7 @@ def _samples(workspace: Workspace, split: str) -> list[str]:
 
 
 def _shards(images: list[str], workspace: Workspace) -> Iterator[list[str]]:
-    """Yield the images in lists of at most SHARD_BYTES; one empty list if there are none."""
+    """Yield the images in lists of at most SHARD_BYTES; nothing for an empty split."""
     shard: list[str] = []
     total = 0
     for image in images:
@@ -113,7 +118,8 @@ def _shards(images: list[str], workspace: Workspace) -> Iterator[list[str]]:
             shard, total = [], 0
         shard.append(image)
         total += size
-    yield shard
+    if shard:
+        yield shard
 
 
 def _write_shard(path: Path, images: list[str], workspace: Workspace) -> None:

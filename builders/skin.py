@@ -37,7 +37,8 @@ def foreign_pixels(frame_rgb: Pixels, regions: dict[str, Mask]) -> Mask:
     scaled = np.asarray(smooth, dtype=np.float32) / 255
     lab = np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32)
     face = regions["face"]
-    weighed = lab / np.array([_light_weight(lab[face]), 1, 1], dtype=np.float32)
+    scale = np.array([1 / _light_weight(lab[face]), 1, 1], dtype=np.float32)
+    weighed = np.asarray(lab * scale, dtype=np.float32)
     features = regions["left_eye"] | regions["right_eye"] | regions["mouth"]
     skin = _own_skin(weighed, face & ~features)
     distance = _distance(weighed, skin)

@@ -54,12 +54,20 @@ def assign_splits(
     order = sorted(kinds)
     sizes = np.array([len(kinds[kind]) for kind in order])
     table = np.array(order, dtype=np.float64).reshape(len(order), len(LABELS))
-    wanted = np.floor(table.T @ sizes * validation_share + 0.5)
-    chosen = _solve(table, sizes, wanted)
+    chosen = _solve(table, sizes, wanted_counts(table.T @ sizes, validation_share))
     validation = {
         group for kind, n in zip(order, chosen.tolist(), strict=True) for group in kinds[kind][:n]
     }
     return [SPLITS[group in validation] for group in groups]
+
+
+def wanted_counts(class_sizes: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Return how many samples of every class shall validate: its share, rounded.
+
+    A class of two samples or more has one at least: a class that is never seen is never measured.
+    """
+    least = ((class_sizes >= 2) & (share > 0)).astype(np.float64)
+    return np.asarray(np.maximum(np.floor(class_sizes * share + 0.5), least))
 
 
 def _solve(

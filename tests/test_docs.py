@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 from occlufer.builders.columns import features
 from occlufer.builders.sources import fer2013, image_folder, synthetic
 from occlufer.cli import COMMANDS
-from occlufer.config import SECTIONS, BuildConfig, load_config, tomllib
+from occlufer.config import SECTIONS, BuildConfig, load_config
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {"image_folder": image_folder, "fer2013": fer2013, "synthetic": synthetic}
@@ -22,7 +28,8 @@ WITHOUT_STATED_DEFAULT = {"path", "name", "label_map", "weights_dir", "sources"}
 
 def documented_config() -> dict[str, Any]:
     text = (ROOT / "docs/config.md").read_text(encoding="utf-8")
-    return tomllib.loads(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    table: dict[str, Any] = tomllib.loads(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    return table
 
 
 def test_the_documented_config_is_accepted(tmp_path: Path) -> None:

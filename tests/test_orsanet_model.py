@@ -121,7 +121,9 @@ def test_spectral_norm_in_eval_mode_reads_the_stored_vectors() -> None:
     before = conv(x)
     with torch.no_grad():
         conv.weight_u.mul_(2)
-    torch.testing.assert_close(conv(x) - conv.bias[:, None, None], (before - conv.bias[:, None, None]) / 2)
+    torch.testing.assert_close(
+        conv(x) - conv.bias[:, None, None], (before - conv.bias[:, None, None]) / 2
+    )
 
 
 def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:

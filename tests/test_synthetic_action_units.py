@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from occlufer.builders.synthetic.action_units import (
     EXPRESSIONS,
     activation,
@@ -10,7 +11,6 @@ from occlufer.builders.synthetic.action_units import (
     strength,
 )
 from occlufer.builders.synthetic.anatomy import MEAN_FACE, identity
-
 from occlufer.schema import LABELS, LANDMARK_MIRROR
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from occlufer.builders.synthetic.canvas import (
     Stencil,
     cover,
@@ -14,7 +15,6 @@ from occlufer.builders.synthetic.canvas import (
     within,
 )
 from occlufer.builders.synthetic.outlines import curve, ellipse, floats, tapered
-
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
 
 SQUARE = floats(((20, 30), (60, 30), (60, 80), (20, 80)))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from occlufer.builders.regions import region_masks
 from occlufer.builders.synthetic import (
     MEAN_FACE68,
@@ -16,8 +18,6 @@ from occlufer.builders.synthetic import (
     draw_face,
     encode_jpeg,
 )
-from PIL import Image
-
 from occlufer.schema import (
     FACE_PARTS,
     LABELS,
