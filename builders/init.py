@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-
-from PIL import Image
+from statistics import median
 
 from occlufer.errors import MissingError, UsageError
 from occlufer.schema import LABEL_SYNONYMS
 
+from .detectors import open_detector
+from .faces import main_face
+from .pixels import BadImageError, decode_rgb
 from .sources import fer2013, image_folder
 from .sources.files import folders, source_folder, walk
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-# Pictures of one size, or small ones, are crops that somebody has made already.
-CROP_SIDE_PX = 512
-LOOKED_AT = 50
+# Where half of the faces fill less of their picture than this, the pictures are photographs.
+CROP_FILL_RATIO = 0.6
+LOOKED_AT = 24
 
 HEADER = """\
 # What `occlufer build` shall do. Paths are relative to this file.
@@ -51,12 +52,18 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
     names: set[str] = set()
     for path, what, kind, lines in found:
         name = _unique(path.resolve().name, names)
-        relative = os.path.relpath(path.resolve(), config.resolve().parent)
+        place = _place(path, config.resolve().parent)
         table = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
-        table += [f"path = {_text(Path(relative).as_posix())}", *lines]
+        table += [f"path = {_text(place)}", *lines]
         texts.append(f"# {what}\n" + "\n".join(table) + "\n")
     config.write_text("\n".join(texts), encoding="utf-8")
     return [(path, what) for path, what, _, _ in found]
+
+
+def _place(path: Path, folder: Path) -> str:
+    """Return the path as seen from the config, or whole where that would be a long way round."""
+    relative = Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    return path.resolve().as_posix() if relative.startswith("../../") else relative
 
 
 Table = tuple[Path, str, str, list[str]]
@@ -85,7 +92,7 @@ def _table(path: Path) -> Table | None:
     release = fer2013.detect(path)
     if release:
         return path, f"FER2013, {release}", "fer2013", []
-    images = list(islice(_images(path), LOOKED_AT))
+    images = _spread_out(list(_images(path)))
     if not images:
         return None
     lines = [f'content = {_text(_content(images))}   # or "photograph": the face is cut out']
@@ -106,16 +113,26 @@ def _images(path: Path) -> Iterator[Path]:
     return (file for file in walk(path) if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
+def _spread_out(paths: list[Path]) -> list[Path]:
+    """Return LOOKED_AT of the paths, evenly spaced: folders often begin with one kind."""
+    return paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
+
+
 def _content(images: list[Path]) -> str:
-    sizes = set()
+    """Return "crop" or "photograph": what most of these pictures are, by their main faces."""
+    detect = open_detector("mtcnn", None).detect
+    ratios = []
     for path in images:
         try:
-            with Image.open(path) as image:
-                sizes.add(image.size)
-        except Exception:  # whatever is wrong with it, the build will say so
-            continue
-    small = all(max(size) <= CROP_SIDE_PX for size in sizes)
-    return "crop" if small or len(sizes) == 1 else "photograph"
+            image_rgb = decode_rgb(path.read_bytes())
+        except (OSError, BadImageError):
+            continue  # the build will say what is wrong with it
+        height, width = image_rgb.shape[:2]
+        face = main_face(detect(image_rgb), width, height)
+        if face is not None:
+            x0, y0, x1, y1 = face.box_xyxy_px
+            ratios.append(max(x1 - x0, y1 - y0) / min(width, height))
+    return "crop" if not ratios or median(ratios) >= CROP_FILL_RATIO else "photograph"
 
 
 def _unique(name: str, taken: set[str]) -> str:
