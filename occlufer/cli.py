@@ -172,15 +172,20 @@ def _add_train(command: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
-    config = import_module("occlufer.orsanet.config")
-    settings = config.preset(arguments.preset, arguments.seed, arguments.device)
-    run = config.Run(arguments.data, arguments.out, arguments.resume)
-    metrics = import_module("occlufer.orsanet.train").baseline_train(settings, run)
+    config = import_module("occlufer.orsanet.config").config_from_preset(
+        arguments.preset,
+        arguments.data,
+        arguments.out,
+        seed=arguments.seed,
+        device=arguments.device,
+        resume=arguments.resume,
+    )
+    result = import_module("occlufer.orsanet.train").baseline_train(config)
+    metrics = result.metrics
     text = (
-        f"accuracy {metrics['accuracy']:.3f} on {metrics['validation_samples']} validation samples "
-        f"(epoch {metrics['best_epoch']}; always guessing the commonest class: "
-        f"{metrics['majority_guess']:.3f})\n"
-        f"in {arguments.out}: best.pt, last.pt, metrics.json, curves.png, confusion.png"
+        f"validation accuracy {metrics['accuracy']:.3f} "
+        f"(always guessing the commonest class: {metrics['majority_accuracy']:.3f})\n"
+        f"in {arguments.out}: {result.checkpoint.name}, metrics.json, curves.png, confusion.png"
     )
     _print(arguments.json, metrics, text)
 

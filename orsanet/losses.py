@@ -15,8 +15,8 @@ class DARELoss(nn.Module):
     """Cross-entropy between the target and its strongest rival alone, the rival's logit raised.
 
     With target logit z_x, strongest other logit z_y and alpha = 1 - softmax(z)_x the rival is
-    "paper" z_y + alpha * z_y (Eq. 11), which lowers a negative z_y; "released" z_y + alpha, with
-    alpha taken as a constant, which always raises it and made the published numbers.
+    "paper" z_y + alpha * z_y (Eq. 11), which lowers a negative z_y; "released" z_y + alpha, which
+    always raises it and made the published numbers. Alpha is a constant for the gradient.
     """
 
     def __init__(self, form: DAREForm = "released") -> None:
@@ -30,8 +30,8 @@ class DARELoss(nn.Module):
         index = target[:, None]
         own = logits.gather(1, index).squeeze(1)
         rival = logits.scatter(1, index, -torch.inf).amax(dim=1)
-        alpha = 1 - logits.softmax(dim=1).gather(1, index).squeeze(1)
-        raised = rival + (alpha * rival if self.form == "paper" else alpha.detach())
+        alpha = 1 - logits.detach().softmax(dim=1).gather(1, index).squeeze(1)
+        raised = rival + (alpha * rival if self.form == "paper" else alpha)
         return F.softplus(raised - own).mean()
 
 

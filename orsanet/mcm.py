@@ -68,8 +68,8 @@ class CrossFusion(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, 100, D) for (B, 100, D): 50 image tokens, then 50 landmark tokens."""
-        image, landmark = x.split(GROUP_TOKENS, dim=1)
-        normed_image, normed_landmark = self.norm1(x).split(GROUP_TOKENS, dim=1)
+        image, landmark = x.chunk(2, dim=1)
+        normed_image, normed_landmark = self.norm1(x).chunk(2, dim=1)
         image = image + self._drop(self.attn_img(normed_image, normed_landmark))
         image = image + self._drop(self.mlp(self.norm2(image)))
         out: Tensor = self.conv(torch.cat([image, landmark * self.scale], dim=1))

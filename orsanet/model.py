@@ -16,6 +16,12 @@ from .ssgm import SPADEResidual
 GRID = 7
 IMAGE_SIZE_PX = 112
 
+# How the backbone's map becomes 49 tokens. "view" is the released code's plain reshape, by which a
+# token holds neighbouring channels of the whole picture; in "places" it holds all channels of one
+# place, so that image, semantic prior and landmarks lie on the same grid. From scratch, on little
+# data, only "places" learns in minutes.
+TokenLayout = Literal["view", "places"]
+
 Size = Literal["demo", "small", "base", "large"]
 SemanticPrior = Literal["features", "maps"]
 LandmarkPrior = Literal["features", "points"]
@@ -48,6 +54,7 @@ class Sizes:
     heads: int = 8
     stages: tuple[Stage, ...] = IR50_STAGES
     stem_stride: int = 1
+    token_layout: TokenLayout = "view"
 
 
 SIZES = {
@@ -58,6 +65,7 @@ SIZES = {
         heads=4,
         stages=(Stage(1, 24), Stage(1, 48), Stage(2, 96)),
         stem_stride=2,
+        token_layout="places",
     ),
     "small": Sizes(depth=4),
     "base": Sizes(depth=6),
@@ -91,6 +99,7 @@ def build_orsanet(
         pyramid_fuse=PyramidFusion(width, sizes.depth, sizes.heads, drop_ratio=0.1),
         se_block=SEBlock(width),
         head=ClassifierHead(width, num_classes),
+        token_layout=sizes.token_layout,
     )
 
 
@@ -104,7 +113,8 @@ class SEBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, D) for (B, D)."""
-        return x * self.linear2(F.relu(self.linear1(x))).sigmoid()
+        gate: Tensor = self.linear2(F.relu(self.linear1(x))).sigmoid()
+        return x * gate
 
 
 class ClassifierHead(nn.Module):
@@ -137,6 +147,7 @@ class ORSANet(nn.Module):
         pyramid_fuse: nn.Module,
         se_block: nn.Module,
         head: nn.Module,
+        token_layout: TokenLayout = "view",
     ) -> None:
         super().__init__()
         self.ir_back = ir_back
@@ -147,6 +158,7 @@ class ORSANet(nn.Module):
         self.pyramid_fuse = pyramid_fuse
         self.se_block = se_block
         self.head = head
+        self.token_layout = token_layout
 
     def forward(self, images: Tensor, priors: Priors) -> Tensor:
         """Return logits (B, num_classes); `images` is (B, 3, H, W), normalised by ImageNet's."""
@@ -157,13 +169,15 @@ class ORSANet(nn.Module):
         """Return the vector (B, D) before the classifier.
 
         Pictures of another size than 112 are resized by the nearest pixel, as in the released
-        code. Its view of the backbone's map as 49 tokens is kept too: a plain reshape, by which a
-        token holds neighbouring channels rather than one place of the picture.
+        code.
         """
         if images.shape[-2:] != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
             images = F.interpolate(images, size=(IMAGE_SIZE_PX, IMAGE_SIZE_PX))
-        B = images.shape[0]
-        tokens = self.ir_layer(self.ir_back(images).reshape(B, GRID**2, -1))
+        x = self.ir_back(images)
+        B = x.shape[0]
+        if self.token_layout == "places":
+            x = F.pixel_unshuffle(x, x.shape[-1] // GRID).flatten(2).transpose(1, 2)
+        tokens = self.ir_layer(x.reshape(B, GRID**2, -1))
         grid = tokens.transpose(1, 2).reshape(B, -1, GRID, GRID)
         guided = self.seg_fusion(grid, self.seg_sample(priors.semantic))
         landmark = self.landmark_sample(priors.landmark_features)

@@ -46,8 +46,9 @@ class SPADEResidual(nn.Module):
         lose brows and lips on a 7 x 7 grid; at equal size, as in the released model, nothing is
         resized.)
         """
-        if semantic.shape[-2:] != x.shape[-2:]:
-            semantic = F.adaptive_avg_pool2d(semantic, x.shape[-2:])
-        out = self.conv_0(F.leaky_relu(self.norm_0(x, semantic), 0.2))
+        H, W = x.shape[-2:]
+        if semantic.shape[-2:] != (H, W):
+            semantic = F.adaptive_avg_pool2d(semantic, (H, W))
+        out: Tensor = self.conv_0(F.leaky_relu(self.norm_0(x, semantic), 0.2))
         out = self.conv_1(F.leaky_relu(self.norm_1(out, semantic), 0.2))
         return x + out

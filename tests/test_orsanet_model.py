@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from occlufer.orsanet.model import Priors, build_orsanet
@@ -108,7 +109,7 @@ def test_every_kind_of_prior_gives_logits_and_gradients(
     )
     logits = model(torch.randn(2, 3, 112, 112), priors)
     assert logits.shape == (2, 5)
-    logits.square().sum().backward()
+    torch.autograd.backward(logits.square().sum())
     without = [name for name, p in model.named_parameters() if p.grad is None]
     # The last block's landmark tokens and coarse lists still reach token 0, so all are trained.
     assert without == []
@@ -126,5 +127,5 @@ def test_spectral_norm_in_eval_mode_reads_the_stored_vectors() -> None:
     )
 
 
-def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
+def relative_error(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(ours - reference) / np.linalg.norm(reference))

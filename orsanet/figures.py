@@ -1,0 +1,67 @@
+"""Figures of a run: the curves of its epochs and its confusion matrix."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+FIGURES = ("curves.png", "confusion.png")
+
+
+def write_figures(
+    folder: Path,
+    history: Sequence[dict[str, Any]],
+    confusion: NDArray[np.int64],
+    labels: Sequence[str],
+    majority_accuracy: float,
+) -> bool:
+    """Write FIGURES into `folder`; False, with a log line, where matplotlib is not installed."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        log.warning("no figures: they need matplotlib: pip install matplotlib")
+        return False
+    curves = Figure(figsize=(8, 3.2), layout="constrained")
+    _curves(curves, history, majority_accuracy)
+    matrix = Figure(figsize=(5.6, 5), layout="constrained")
+    _confusion(matrix, confusion, labels)
+    for name, figure in zip(FIGURES, (curves, matrix), strict=True):
+        canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it without types
+        canvas.print_png(folder / name)
+    return True
+
+
+def _curves(figure: Any, history: Sequence[dict[str, Any]], majority_accuracy: float) -> None:
+    epochs = [entry["epoch"] for entry in history]
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [entry["loss"] for entry in history], color="tab:blue")
+    left.set(xlabel="epoch", ylabel="training loss")
+    for key, colour in (("accuracy", "tab:blue"), ("macro_f1", "tab:orange")):
+        values = [entry[key] for entry in history]
+        right.plot(epochs, values, color=colour, label=key.replace("_", " "))
+    right.axhline(majority_accuracy, color="grey", linestyle="--", label="majority guess")
+    right.set(xlabel="epoch", ylabel="on validation", ylim=(0, 1))
+    right.legend()
+
+
+def _confusion(figure: Any, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(labels))
+    axes.set_xticks(places, labels, rotation=45, ha="right")
+    axes.set_yticks(places, labels)
+    axes.set(xlabel="predicted", ylabel="label")
+    for row in places:
+        for column in places:
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            count = str(confusion[row, column])
+            axes.text(column, row, count, ha="center", va="center", color=colour)

@@ -1,0 +1,129 @@
+"""What the tests share: tiny pictures, folders of them, and one small dataset built once."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from occlufer.build import BuildSummary, build
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.workspace import Workspace, open_workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real photographs, which are not part of the repository."""
+    default = ROOT.parent / "shared" / "data"
+    path = Path(os.environ.get("OCCLUFER_REAL_DATA", default))
+    if not path.is_dir():
+        pytest.skip(f"no real pictures: {path} is missing (set OCCLUFER_REAL_DATA)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def textured() -> Callable[..., NDArray[np.uint8]]:
+    """A picture with structure at every size: unlike any other seed's, and no plain area."""
+
+    def make(seed: int, height: int = 128, width: int = 128) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        image = coarse.resize((width, height), Image.Resampling.BICUBIC)
+        noise = rng.integers(-12, 13, (height, width, 3))
+        return np.clip(np.asarray(image, np.int64) + noise, 0, 255).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encoded() -> Callable[..., bytes]:
+    """Pixels as the bytes of a file."""
+
+    def encode(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, kind, **options)
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def write_tree() -> Callable[[Path, Mapping[str, bytes]], Path]:
+    """Write {path: bytes} under a folder."""
+
+    def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with open_workspace(tmp_path / "workspace") as opened:
+        yield opened
+
+
+@pytest.fixture
+def run_cli() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: object, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "occlufer.cli", *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[Path], dict[str, list[dict[str, Any]]]]:
+    """Read a published folder with nothing but pyarrow: {split: rows}."""
+    import pyarrow.parquet as pq
+
+    def read(out: Path) -> dict[str, list[dict[str, Any]]]:
+        return {
+            split: [
+                row
+                for shard in sorted((out / "data").glob(f"{split}-*.parquet"))
+                for row in pq.read_table(shard).to_pylist()
+            ]
+            for split in ("train", "validation")
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def built_config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
+    folder = tmp_path_factory.mktemp("built")
+    synthetic = SourceConfig("synthetic", "synthetic", {"count": 150})
+    return BuildConfig(
+        sources=(synthetic,), out=folder / "occlu_fer", workspace=folder / "workspace", workers=2
+    )
+
+
+@pytest.fixture(scope="session")
+def built(built_config: BuildConfig) -> BuildSummary:
+    """The account of one build of 150 drawn records; nobody changes its folders."""
+    return build(built_config)

@@ -1,0 +1,197 @@
+"""The catalog keeps what it is told, whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from occlufer.catalog import Catalog
+from occlufer.errors import OccluferError, UsageError
+from occlufer.record import Facts, Record, Reject, Result, Vote
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    opened = Catalog(tmp_path / "catalog.sqlite")
+    yield opened
+    opened.close()
+
+
+def record(name: str, image: str | None = "i", rank: int = 0, source: str = "s") -> Record:
+    reject = None if image else Reject("blank", "nothing to see")
+    return Record(f"{source}/{name}", source, "1", Facts(), image, reject, rank)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+FACTS = st.builds(
+    Facts,
+    votes=st.lists(st.builds(Vote, TEXT, TEXT), max_size=3).map(tuple),
+    content=st.sampled_from(["crop", "photograph"]),
+    source_split=st.none() | TEXT.filter(bool),
+    subject=st.none() | TEXT.filter(bool),
+    licence=TEXT.filter(bool),
+    attribution=TEXT,
+    truth=st.none() | st.dictionaries(TEXT, st.integers() | TEXT, min_size=1, max_size=2),
+)
+RECORDS = st.builds(
+    lambda name, stamp, facts, image, reject, rank: Record(
+        f"s/{name}", "s", stamp, facts, image, None if image else reject, rank
+    ),
+    TEXT,
+    TEXT,
+    FACTS,
+    st.none() | TEXT.filter(bool),
+    st.builds(Reject, TEXT, TEXT),
+    st.integers(0, 5),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(RECORDS, max_size=6, unique_by=lambda r: r.id))
+def test_records_come_back_as_they_were_put(records: list[Record]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened = Catalog(Path(folder) / "c.sqlite")
+        opened.put_records(records)
+        opened.close()
+        opened = Catalog(Path(folder) / "c.sqlite")
+        assert sorted(opened.records(), key=lambda r: r.id) == sorted(records, key=lambda r: r.id)
+        assert opened.stamps("s") == {r.id: r.stamp for r in records}
+        opened.close()
+
+
+def test_a_later_record_takes_the_place_of_the_same_id(catalog: Catalog) -> None:
+    catalog.put_records([record("a", "one")])
+    catalog.put_records([record("a", "two")])
+    assert [r.image for r in catalog.records()] == ["two"]
+
+
+def test_a_failing_write_leaves_everything_as_it_was(catalog: Catalog) -> None:
+    catalog.replace_results("dedup", [Result("a", {"x": 1})], "first")
+    before = catalog.revisions(["dedup"])
+    with pytest.raises(sqlite3.IntegrityError):
+        catalog.replace_results("dedup", [Result("b"), Result("b")], "second")
+    assert list(catalog.results("dedup")) == [Result("a", {"x": 1})]
+    assert catalog.fingerprint("dedup") == "first"
+    assert catalog.revisions(["dedup"]) == before
+
+
+def test_a_value_that_json_cannot_say_is_refused_before_anything_is_written(
+    catalog: Catalog,
+) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        catalog.put_results("faces", [Result("a"), Result("b", {"score": float("nan")})])
+    assert list(catalog.results("faces")) == []
+
+
+def test_the_record_of_the_lowest_rank_then_id_speaks_for_an_image(catalog: Catalog) -> None:
+    catalog.put_records([record("z", rank=0, source="t"), record("a", rank=1), record("b", rank=0)])
+    assert catalog.owner("i").id == "s/b"
+    assert [(i, [r.id for r in rs]) for i, rs in catalog.holders()] == [
+        ("i", ["s/b", "t/z", "s/a"])
+    ]
+
+
+def test_a_rejected_record_holds_no_image(catalog: Catalog) -> None:
+    catalog.put_records([record("a", None), record("b", "x")])
+    assert [image for image, _ in catalog.holders()] == ["x"]
+    assert catalog.images_passing(()) == ["x"]
+
+
+VERDICTS = st.dictionaries(st.sampled_from("abcdef"), st.booleans())
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.sampled_from("abcdef")), VERDICTS, VERDICTS, VERDICTS)
+def test_missing_and_passing_images_are_those_of_a_plain_count(
+    images: set[str], one: dict[str, bool], two: dict[str, bool], three: dict[str, bool]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened = Catalog(Path(folder) / "c.sqlite")
+        opened.put_records([record(image, image) for image in images])
+        for stage, verdicts in (("one", one), ("two", two), ("three", three)):
+            results = [Result(i, {}, None if ok else Reject("r")) for i, ok in verdicts.items()]
+            opened.put_results(stage, results)
+        passing = sorted(i for i in images if one.get(i) and two.get(i))
+        assert opened.images_passing(("one", "two")) == passing
+        missing = [i for i in passing if i not in three]
+        assert opened.images_missing("three", ("one", "two")) == missing
+        opened.close()
+
+
+def test_every_change_raises_the_revision_and_nothing_else_does(catalog: Catalog) -> None:
+    def revisions() -> tuple[int, int]:
+        counts = catalog.revisions(["gather", "faces"])
+        return counts["gather"], counts["faces"]
+
+    assert revisions() == (0, 0)
+    catalog.put_records([])
+    catalog.forget_records([])
+    catalog.put_results("faces", [])
+    assert revisions() == (0, 0)
+    catalog.put_records([record("a")])
+    assert revisions() == (1, 0)
+    catalog.put_results("faces", [Result("i")])
+    assert revisions() == (1, 1)
+    catalog.forget_records(["s/a"])
+    assert revisions() == (2, 1)
+
+
+def test_another_fingerprint_empties_a_stage_and_the_same_keeps_it(catalog: Catalog) -> None:
+    catalog.start_stage("faces", "p1")
+    catalog.put_results("faces", [Result("a")])
+    catalog.put_results("hashes", [Result("a")])
+    catalog.start_stage("faces", "p1")
+    assert len(list(catalog.results("faces"))) == 1
+    catalog.start_stage("faces", "p2")
+    assert list(catalog.results("faces")) == []
+    assert len(list(catalog.results("hashes"))) == 1
+
+
+def test_another_fingerprint_forgets_one_source_and_what_was_found_about_it(
+    catalog: Catalog,
+) -> None:
+    catalog.start_source("s", 0, "p1")
+    catalog.put_records([record("a", "mine"), record("b", "other", source="t")])
+    catalog.put_results("faces", [Result("mine"), Result("other")])
+    catalog.start_source("s", 0, "p2")
+    assert [r.id for r in catalog.records()] == ["t/b"]
+    assert [r.image for r in catalog.results("faces")] == ["other"]
+
+
+def test_a_source_that_moves_in_the_config_takes_its_records_along(catalog: Catalog) -> None:
+    catalog.start_source("s", 0, "p")
+    catalog.put_records([record("a")])
+    before = catalog.revisions(["gather"])
+    catalog.start_source("s", 0, "p")
+    assert catalog.revisions(["gather"]) == before
+    catalog.start_source("s", 2, "p")
+    assert catalog.owner("i").rank == 2
+    assert catalog.revisions(["gather"]) != before
+
+
+def test_a_damaged_catalog_is_named_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    path.write_bytes(b"this is no database, but long enough to be taken for one" * 20)
+    with pytest.raises(OccluferError, match=r"catalog\.sqlite.*cannot be read.*move it away"):
+        Catalog(path)
+
+
+def test_a_catalog_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    Catalog(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(UsageError, match="found schema 99, expected 1"):
+        Catalog(path)
+
+
+def test_a_missing_value_is_a_key_error_that_names_both(catalog: Catalog) -> None:
+    with pytest.raises(KeyError, match="faces has no result for abc"):
+        catalog.value("faces", "abc")

