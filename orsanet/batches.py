@@ -119,7 +119,7 @@ def _batch(
     pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
     return Batch(
         rows=rows,
-        images=((pixels - mean) / std).contiguous(),
+        images=((pixels - mean) / std).contiguous(memory_format=torch.channels_last),
         priors=Priors(
             landmark_features=torch.from_numpy(points).to(device),
             semantic=torch.from_numpy(parts).to(device),

@@ -39,6 +39,8 @@ class TrainConfig:
     learning_rate: float = 1e-3
     decay: float = 0.98
     """What the learning rate is multiplied by after every epoch."""
+    ramp_steps: int = 0
+    """First steps, over which the learning rate rises to its value; 0 starts with it."""
     batch_size: int = 20
     epochs: int = 400
     dare_form: DAREForm = "released"
@@ -64,7 +66,7 @@ class TrainConfig:
             _check(name, getattr(self, name), getattr(self, name) in words, f"one of {words}")
         for name in ("batch_size", "epochs", "image_size_px"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
-        for name in ("warm_epochs", "seed", "threads", "dare_weight", "rho"):
+        for name in ("ramp_steps", "warm_epochs", "seed", "threads", "dare_weight", "rho"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
         _check("learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         _check("decay", self.decay, 0 < self.decay <= 1, "more than 0, at most 1")
@@ -91,8 +93,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "semantic_prior": "maps",
         "landmark_prior": "points",
         "optimizer": "adam",
-        "learning_rate": 2e-3,
-        "decay": 0.85,
+        "learning_rate": 1e-3,
+        "decay": 0.88,
         "batch_size": 32,
         "epochs": 14,
         "warm_epochs": 1,

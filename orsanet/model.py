@@ -63,7 +63,7 @@ SIZES = {
         width=128,
         hidden=32,
         heads=4,
-        stages=(Stage(1, 24), Stage(1, 48), Stage(2, 96)),
+        stages=(Stage(1, 16), Stage(1, 32), Stage(2, 96)),
         stem_stride=2,
         token_layout="places",
     ),
@@ -75,7 +75,7 @@ SIZES = {
 
 def build_orsanet(
     num_classes: int = 8,
-    size: Size = "demo",
+    size: Size = "large",
     semantic_prior: SemanticPrior = "features",
     landmark_prior: LandmarkPrior = "features",
 ) -> ORSANet:

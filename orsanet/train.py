@@ -72,6 +72,8 @@ def baseline_train(config: TrainConfig) -> TrainResult:
     model = build_orsanet(
         len(LABELS), config.size, config.semantic_prior, config.landmark_prior
     ).to(device)
+    # A third faster on a CPU; torch's types do not know the argument.
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     sam = SAM(adam, config.rho) if config.optimizer == "sam" else None
     history: History = []
@@ -84,12 +86,14 @@ def baseline_train(config: TrainConfig) -> TrainResult:
 
     for epoch in range(len(history), config.epochs):
         started = time.monotonic()
-        adam.param_groups[0]["lr"] = config.learning_rate * config.decay**epoch
+        rate = config.learning_rate * config.decay**epoch
         loss_of = _loss(config, warm=epoch < config.warm_epochs)
         losses = []
         model.train()
         epoch_batches = epoch_rows(train.labels, config.batch_size, config.balanced, rng)
-        for rows in _bar(epoch_batches, f"epoch {epoch + 1} of {config.epochs}"):
+        for number, rows in enumerate(_bar(epoch_batches, f"epoch {epoch + 1} of {config.epochs}")):
+            step = epoch * len(epoch_batches) + number + 1
+            adam.param_groups[0]["lr"] = rate * min(1, step / max(config.ramp_steps, 1))
             batch = training_batch(train, rows, config.erase_probability, rng, device)
             loss = loss_of(model(batch.images, batch.priors), batch.labels)
             losses.append(_finite(loss, train, batch, epoch))

@@ -106,16 +106,18 @@ def test_the_list_of_what_was_left_out_is_exactly_the_rest(
 def test_a_build_of_two_folders_keeps_and_drops_what_it_should(two_sources: BuildConfig) -> None:
     summary = build(two_sources)
     rest = {row["record"]: (row["stage"], row["reason"]) for row in left_out(summary)}
+    # Of two pictures of one size in one source, the hash of the bytes decides which is kept.
+    (mirrored,) = {"one/happy/0.png", "one/sad/mirror.png"} & rest.keys()
+    assert rest.pop(mirrored) == ("dedup", "duplicate")
     assert rest == {
         "one/notes.txt": ("gather", "no_class"),
         "one/sad/zero.jpg": ("gather", "empty_file"),
         "one/sad/text.jpg": ("gather", "not_an_image"),
         "one/sad/cut.png": ("gather", "undecodable"),
-        "one/sad/mirror.png": rest["one/sad/mirror.png"],
         "two/4/shared.png": ("dedup", "same_bytes"),
         "two/3/copy.jpg": ("dedup", "duplicate"),
         "two/9/unknown.png": ("labels", "unlabelled"),
-    } or rest.keys() ^ {"one/happy/0.png"} >= {"one/sad/mirror.png"}
+    }
     assert (summary.files_read, summary.published, summary.unlabelled) == (15, 7, 1)
     assert sum(summary.rejected.values()) == 7
     totals = Counter[str]()

