@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -16,8 +15,8 @@ from .columns import features
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
-def card_text(lock: Lock, folder: Path) -> str:
-    """Return the card of the dataset whose shards lie in `folder`: YAML header and Markdown."""
+def card_text(lock: Lock) -> str:
+    """Return the card of the dataset of this lock: YAML header and Markdown."""
     template = files("occlufer.cards").joinpath("data_card.md").read_text(encoding="utf-8")
     body = Template(template).substitute(
         name=lock.name,
@@ -28,10 +27,10 @@ def card_text(lock: Lock, folder: Path) -> str:
         sources=_source_table(lock),
         version=lock.made_with["occlufer"],
     )
-    return f"---\n{_header(lock, folder)}---\n\n{body}"
+    return f"---\n{_header(lock)}---\n\n{body}"
 
 
-def _header(lock: Lock, folder: Path) -> str:
+def _header(lock: Lock) -> str:
     from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData

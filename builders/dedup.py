@@ -5,7 +5,7 @@ The two kinds of edge are explained in docs/decisions/0004-two-kinds-of-edge.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from .hashes import VIEWS, small_grey
 from .pixels import decode_rgb
 from .search import distances, hashes_from_hex, neighbours
 
-VERSION = 1
+VERSION = 2
 AFTER = ("faces", "occlusion", "hashes")
 
 
@@ -65,8 +65,12 @@ def find_duplicates(workspace: Workspace, settings: DedupConfig) -> Iterable[Res
     """
     candidates = sorted(_candidates(workspace), key=_precedence)
     edges = near_edges(candidates, settings)
-    duplicates, blocks = _verified(edges, candidates, settings, workspace.images)
-    stars = star_clusters(len(candidates), duplicates)
+    blocks = partial(_block_difference, candidates, workspace.images, {})
+
+    def verify(edge: Edge) -> bool:
+        return blocks(edge) <= settings.block_difference
+
+    stars = star_clusters(len(candidates), _near(edges, settings), verify)
     groups = group_ids(
         [candidate.image for candidate in candidates],
         [(edge.a, edge.b) for edge in edges if edge.bits256 <= settings.related_bits],
@@ -84,7 +88,7 @@ def find_duplicates(workspace: Workspace, settings: DedupConfig) -> Iterable[Res
             "view": edge.view,
             "phash64_bits": edge.bits64,
             "phash256_bits": edge.bits256,
-            "block_difference": round(blocks[edge], 2),
+            "block_difference": round(blocks(edge), 2),
         }
         yield Result(candidate.image, value, Reject("duplicate", _detail(kept, value)))
 
@@ -106,23 +110,23 @@ def near_edges(candidates: list[Candidate], settings: DedupConfig) -> list[Edge]
     return edges
 
 
-def star_clusters(count: int, duplicates: list[Edge]) -> dict[int, Edge]:
+def star_clusters(count: int, near: list[Edge], verify: Callable[[Edge], bool]) -> dict[int, Edge]:
     """Return {dropped position: the edge to the one that is kept}.
 
     Whoever comes first in the order is kept; a sample is dropped only for one that is kept and
-    that it was itself compared with, so likeness never travels along a chain.
+    that it was itself compared with, so likeness never travels along a chain. Only what could
+    still be dropped is verified: once a sample, not once a pair.
     """
     by_position: dict[int, list[Edge]] = {}
-    for edge in duplicates:
+    for edge in near:
         by_position.setdefault(min(edge.a, edge.b), []).append(edge)
     dropped: dict[int, Edge] = {}
     for kept in range(count):
         if kept in dropped:
             continue
-        for edge in by_position.get(kept, []):
+        for edge in sorted(by_position.get(kept, []), key=lambda edge: edge.bits256):
             other = edge.a + edge.b - kept
-            best = dropped.get(other)
-            if best is None or (kept in (best.a, best.b) and edge.bits256 < best.bits256):
+            if other not in dropped and verify(edge):
                 dropped[other] = edge
     return dropped
 
@@ -144,26 +148,24 @@ def block_difference(a: Any, b: Any) -> float:
     return float(np.abs(difference.mean(axis=(1, 3))).max())
 
 
-def _verified(
-    edges: list[Edge], candidates: list[Candidate], settings: DedupConfig, store: ImageStore
-) -> tuple[list[Edge], dict[Edge, float]]:
-    """Return the edges that are duplicates by hashes and pixels, and their block differences."""
-    near = [
+def _near(edges: list[Edge], settings: DedupConfig) -> list[Edge]:
+    """Return the edges whose hashes are those of duplicates."""
+    return [
         edge
         for edge in edges
         if edge.bits64 <= settings.phash64_bits and edge.bits256 <= settings.phash256_bits
     ]
-    blocks = {}
-    for edge in near:
-        seen = VIEWS[edge.view](_grey(candidates[edge.a], store))
-        blocks[edge] = block_difference(
-            small_grey(seen), small_grey(_grey(candidates[edge.b], store))
-        )
-    return [edge for edge in near if blocks[edge] <= settings.block_difference], blocks
 
 
-def _grey(candidate: Candidate, store: ImageStore) -> Image.Image:
-    return Image.fromarray(decode_rgb(store.get(candidate.crop))).convert("L")
+def _block_difference(
+    candidates: list[Candidate], store: ImageStore, seen: dict[tuple[int, str], Any], edge: Edge
+) -> float:
+    """Return the block difference of an edge; `seen` keeps the small pictures made so far."""
+    for position, view in ((edge.a, edge.view), (edge.b, "itself")):
+        if (position, view) not in seen:
+            image = Image.fromarray(decode_rgb(store.get(candidates[position].crop)))
+            seen[position, view] = small_grey(VIEWS[view](image.convert("L")))
+    return block_difference(seen[edge.a, edge.view], seen[edge.b, "itself"])
 
 
 def _candidates(workspace: Workspace) -> Iterable[Candidate]:
@@ -181,7 +183,9 @@ def _candidates(workspace: Workspace) -> Iterable[Candidate]:
 
 
 def _precedence(candidate: Candidate) -> tuple[Any, ...]:
-    return candidate.owner.rank, -candidate.pixels, candidate.image
+    # A sample without a vote would take the labelled copies with it.
+    unlabelled = not candidate.owner.facts.votes
+    return unlabelled, candidate.owner.rank, -candidate.pixels, candidate.image
 
 
 def _subject(owner: Record) -> str | None:

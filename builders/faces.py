@@ -15,10 +15,11 @@ from occlufer.stages import ImageItem, ImageStage
 
 from .detectors import Detect, Face, open_detector
 from .landmarks import landmarks_from_box, landmarks_from_points
+from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png
 from .regions import Points
 
-VERSION = 1
+VERSION = 2
 CROP_PX = 224
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
@@ -56,10 +57,12 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     main = main_face(faces, width, height)
     others = [face for face in faces if face is not main]
     shift: Points = np.zeros(2, dtype=np.float32)
-    scale, crop = 1.0, item.image
+    scale = 1.0
     if item.owner.facts.content == "photograph" and main is not None:
         image_rgb, shift, scale = cut_out(image_rgb, main, crop_margin)
         crop = item.store.put(encode_png(image_rgb))
+    else:
+        crop = item.store.put(without_metadata(data))
     return Result(item.image, _value(main, others, shift, scale, crop, image_rgb))
 
 
@@ -83,7 +86,7 @@ def cut_out(image_rgb: Pixels, face: Face, margin: float) -> tuple[Pixels, Point
     photograph is black.
     """
     box = np.array(face.box_xyxy_px)
-    side = float((box[2:] - box[:2]).max()) * (1 + 2 * margin)
+    side = max(float((box[2:] - box[:2]).max()), 1.0) * (1 + 2 * margin)
     shift = (box[:2] + box[2:]) / 2 - side / 2
     x0, y0 = (int(v) for v in np.floor(shift))
     x1, y1 = x0 + ceil(side), y0 + ceil(side)

@@ -12,7 +12,7 @@ from occlufer.engine import map_local
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import ImageStore
 from occlufer.progress import progress
-from occlufer.record import Record, Reject
+from occlufer.record import Record, Reject, image_key
 from occlufer.stages import batches, fingerprint
 from occlufer.tables import read_table
 from occlufer.workspace import Workspace
@@ -59,9 +59,10 @@ def gather(sources: tuple[SourceConfig, ...], workspace: Workspace, workers: int
 
 def count_records(sources: tuple[SourceConfig, ...]) -> dict[str, int]:
     """Return {source: number of records it lists}; reads none of them."""
+    opened = [(source, open_source(source)) for source in sources]
     return {
-        source.name: sum(1 for _ in SOURCES[source.kind].entries(open_source(source), source.name))
-        for source in sources
+        source.name: sum(1 for _ in SOURCES[source.kind].entries(settings, source.name))
+        for source, settings in opened
     }
 
 
@@ -84,9 +85,7 @@ def _gather_source(
     source: SourceConfig, settings: Any, rank: int, workspace: Workspace, workers: int
 ) -> int:
     catalog = workspace.catalog
-    # Where the folder lies is no part of what it holds: a source may be moved.
-    params = {key: value for key, value in source.settings.items() if key != "path"}
-    catalog.start_source(source.name, rank, fingerprint(VERSION, source.kind, params))
+    catalog.start_source(source.name, rank, fingerprint(VERSION, source.kind, source.settings))
     known = catalog.stamps(source.name)
     listed: set[str] = set()
 
@@ -124,7 +123,8 @@ def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:
     facts = entry.facts
     if reading.truth is not None:
         facts = dataclasses.replace(facts, truth={**(facts.truth or {}), **reading.truth})
-    return Record(record_id, source, entry.stamp, facts, store.put(reading.data))
+    image = image_key(store.put(reading.data), facts.content)
+    return Record(record_id, source, entry.stamp, facts, image)
 
 
 def _check(data: bytes) -> None:

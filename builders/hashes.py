@@ -59,9 +59,7 @@ VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 def stage(config: BuildConfig) -> ImageStage:
     """Return the stage; it has no settings, for published hashes are facts others compare with."""
-    return ImageStage(
-        "hashes", ("faces", "occlusion"), ("faces",), {"version": VERSION}, find_hashes
-    )
+    return ImageStage("hashes", ("faces",), ("faces",), {"version": VERSION}, find_hashes)
 
 
 def find_hashes(item: ImageItem) -> Result:

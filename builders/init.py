@@ -15,7 +15,7 @@ from .detectors import open_detector
 from .faces import main_face
 from .pixels import BadImageError, decode_rgb
 from .sources import fer2013, image_folder
-from .sources.files import folders, source_folder, walk
+from .sources.files import folders, name_of, source_folder, walk
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 # Where half of the faces fill less of their picture than this, the pictures are photographs.
@@ -56,13 +56,21 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
         table = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
         table += [f"path = {_text(place)}", *lines]
         texts.append(f"# {what}\n" + "\n".join(table) + "\n")
-    config.write_text("\n".join(texts), encoding="utf-8")
+    part = config.with_name(f".{config.name}.part")
+    part.write_text("\n".join(texts), encoding="utf-8")
+    part.replace(config)
     return [(path, what) for path, what, _, _ in found]
 
 
 def _place(path: Path, folder: Path) -> str:
     """Return the path as seen from the config, or whole where that would be a long way round."""
     relative = Path(os.path.relpath(path.resolve(), folder)).as_posix()
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{name_of(path)}: the name is no UTF-8, rename the folder") from None
+    if relative.startswith("~"):
+        return f"./{relative}"  # a name, no home folder
     return path.resolve().as_posix() if relative.startswith("../../") else relative
 
 
@@ -136,8 +144,9 @@ def _content(images: list[Path]) -> str:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    clean = "".join(c if c.isalnum() or c in "_-" else "_" for c in name).strip("_-") or "source"
-    clean = clean if not clean[0].isdigit() else f"set_{clean}"
+    kept = "".join(c if f"_{c}".isidentifier() or c == "-" else "_" for c in name)
+    clean = kept.strip("_-") or "source"
+    clean = clean if clean[0].isidentifier() else f"set_{clean}"
     number, candidate = 1, clean
     while candidate in taken:
         number += 1

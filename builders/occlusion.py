@@ -76,11 +76,11 @@ def to_frame(crop_rgb: Pixels, landmarks68_px: Points) -> Pixels:
     affine, *_ = np.linalg.lstsq(source, FRAME_LANDMARKS.astype(np.float64), rcond=None)
     side = max(crop_rgb.shape[:2])
     if side > 4 * FRAME_PX:  # shrink first, or the warp would skip pixels
-        scale = 2 * FRAME_PX / side
-        crop_rgb = np.asarray(
-            cv2.resize(crop_rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
-        affine[:2] /= scale
+        height, width = crop_rgb.shape[:2]
+        size = [max(1, round(v * 2 * FRAME_PX / side)) for v in (width, height)]
+        small = cv2.resize(crop_rgb, size, interpolation=cv2.INTER_AREA)
+        crop_rgb = np.asarray(small, dtype=np.uint8)
+        affine[:2] /= np.array([[size[0] / width], [size[1] / height]])
     frame = cv2.warpAffine(
         crop_rgb,
         affine.T,

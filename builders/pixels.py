@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 from occlufer.record import Reject
 
@@ -55,7 +55,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def spread(pixels: Pixels) -> float:
     """Return the standard deviation of the grey levels, in [0, 127.5]."""
-    return float(pixels.mean(axis=2).std())
+    return float(ImageStat.Stat(Image.fromarray(pixels).convert("L")).stddev[0])
 
 
 def _open(data: bytes) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from occlufer.workspace import Workspace
 
 from .card import card_text
 from .columns import features, row
+from .detectors import open_detector
 from .swap import restore, swap_into_place
 
 VERSION = 1
@@ -30,73 +32,95 @@ ROWS_PER_GROUP = 100
 
 
 def stage(config: BuildConfig) -> SetStage:
-    """Return the stage; it works again if the published folder is gone or incomplete."""
-    restore(config.out)
+    """Return the stage; it works again if the published folder is gone, incomplete or another."""
     params = {"version": VERSION, "name": config.out.name, "lock": lock_config(config)}
     return SetStage(
         "publish",
         STAGES,
         params,
         partial(publish, config=config),
-        ready=partial(is_whole, config.out),
+        ready=partial(is_published, out=config.out),
     )
 
 
 def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     """Write the dataset folder anew and put it in the place of the former one.
 
-    Returns the `shard` of every published image. Until the very end the former folder stands
-    whole. Raises GateError if there is nothing to publish.
+    Returns the `shard` of every published image, and the `lock` (sha256) it was published under.
+    Until the very end the former folder stands whole. Raises GateError if there is nothing to
+    publish.
     """
-    out = config.out
+    out = config.out.resolve()
     if not workspace.catalog.images_passing(STAGES):
         raise GateError(
             f"{out}: nothing to publish, for no sample has a label; `occlufer report` shows what "
             "became of every record"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
+    restore(out)
     fresh = out.with_name(f".{out.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
-    (fresh / "data").mkdir(parents=True)
-    results, files = [], {}
-    for split in SPLITS:
-        shards = list(_shards(_samples(workspace, split), workspace))
-        for number, shard in enumerate(shards):
-            name = f"data/{split}-{number:05d}-of-{len(shards):05d}.parquet"
-            _write_shard(fresh / name, shard, workspace)
-            files[name] = _sha256(fresh / name)
-            results += [Result(image, {"shard": name}) for image in shard]
-    lock = _lock(workspace, config, files)
-    (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
-    (fresh / "README.md").write_text(card_text(lock, fresh), encoding="utf-8")
-    swap_into_place(fresh, out)
-    return results
-
-
-def is_whole(out: Path) -> bool:
-    """Return whether the published folder is there with every file of its lock."""
     try:
-        lock = Lock.from_text((out / LOCK_NAME).read_text(encoding="utf-8"))
-        return (out / "README.md").is_file() and all(
-            (out / name).stat().st_size == size for name, size in lock.sizes.items()
+        (fresh / "data").mkdir(parents=True)
+        shards = _write_shards(fresh, workspace)
+        lock = _lock(fresh, workspace, config, list(shards))
+        (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+        (fresh / "README.md").write_text(card_text(lock), encoding="utf-8")
+        lock_sha256 = _sha256(fresh / LOCK_NAME)
+        swap_into_place(fresh, out)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)  # a full disk would stay full
+        raise
+    return [
+        Result(image, {"shard": name, "lock": lock_sha256})
+        for name, images in shards.items()
+        for image in images
+    ]
+
+
+def is_published(workspace: Workspace, out: Path) -> bool:
+    """Return whether `out` is what this workspace published, with every file at its size."""
+    published = next(workspace.catalog.results("publish"), None)
+    try:
+        text = (out / LOCK_NAME).read_text(encoding="utf-8")
+        lock = Lock.from_text(text)
+        return (
+            published is not None
+            and hashlib.sha256(text.encode()).hexdigest() == published.value.get("lock")
+            and (out / "README.md").is_file()
+            and all((out / name).stat().st_size == size for name, size in lock.sizes.items())
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, TypeError):
         return False
 
 
 def lock_config(config: BuildConfig) -> dict[str, Any]:
     """Return what of the config decides the dataset's content: no path of this machine."""
-    sections = ("faces", "occlusion", "dedup", "split")
+    detector = open_detector(config.faces.detector, config.weights_dir)
+    used = {"detector": detector.name, "detector_weights": detector.weights_sha256}
     return {
         "labels": config.labels,
         "seed": config.seed,
-        **{name: vars(getattr(config, name)) for name in sections},
+        "faces": {**vars(config.faces), **used},
+        **{name: vars(getattr(config, name)) for name in ("occlusion", "dedup", "split")},
         "sources": [
             {"kind": s.kind, "name": s.name}
             | {key: value for key, value in s.settings.items() if key != "path"}
             for s in config.sources
         ],
     }
+
+
+def _write_shards(fresh: Path, workspace: Workspace) -> dict[str, list[str]]:
+    """Write every shard and return {file: its images}."""
+    written = {}
+    for split in SPLITS:
+        shards = list(_shards(_samples(workspace, split), workspace))
+        for number, shard in enumerate(shards):
+            name = f"data/{split}-{number:05d}-of-{len(shards):05d}.parquet"
+            _write_shard(fresh / name, shard, workspace)
+            written[name] = shard
+    return written
 
 
 def _samples(workspace: Workspace, split: str) -> list[str]:
@@ -133,53 +157,31 @@ def _write_shard(path: Path, images: list[str], workspace: Workspace) -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _lock(workspace: Workspace, config: BuildConfig, files: dict[str, str]) -> Lock:
-    fresh = config.out.with_name(f".{config.out.name}.partial")
+def _lock(fresh: Path, workspace: Workspace, config: BuildConfig, names: list[str]) -> Lock:
+    counts = {split: dict.fromkeys(LABELS, 0) for split in SPLITS}
+    types: Counter[str] = Counter()
+    terms: dict[str, dict[str, Any]] = {}
+    catalog = workspace.catalog
+    for image in catalog.images_passing(STAGES):
+        owner = catalog.owner(image)
+        counts[catalog.value("split", image)["split"]][catalog.value("labels", image)["label"]] += 1
+        types.update(catalog.value("occlusion", image)["types"] or ["none"])
+        entry = terms.setdefault(owner.source, {"samples": 0, "licences": [], "attributions": []})
+        entry["samples"] += 1
+        facts = (("licences", owner.facts.licence), ("attributions", owner.facts.attribution))
+        for key, text in facts:
+            if text and text not in entry[key]:
+                entry[key] = sorted([*entry[key], text])
     return Lock(
         name=config.out.name,
         config=json.loads(json.dumps(lock_config(config))),
-        counts=class_counts(workspace),
-        occlusion_counts=occlusion_counts(workspace),
-        sources=source_terms(workspace),
+        counts=counts,
+        occlusion_counts=dict(sorted(types.items())),
+        sources=dict(sorted(terms.items())),
         made_with=made_with(),
-        files=files,
-        sizes={name: (fresh / name).stat().st_size for name in files},
+        files={name: _sha256(fresh / name) for name in names},
+        sizes={name: (fresh / name).stat().st_size for name in names},
     )
-
-
-def class_counts(workspace: Workspace) -> dict[str, dict[str, int]]:
-    """Return {split: {class: published samples}}."""
-    catalog = workspace.catalog
-    counts = {split: dict.fromkeys(LABELS, 0) for split in SPLITS}
-    for image in catalog.images_passing(STAGES):
-        split = catalog.value("split", image)["split"]
-        counts[split][catalog.value("labels", image)["label"]] += 1
-    return counts
-
-
-def occlusion_counts(workspace: Workspace) -> dict[str, int]:
-    """Return {occlusion type: published samples that show it}, "none" where no type was found."""
-    counts: dict[str, int] = {}
-    for image in workspace.catalog.images_passing(STAGES):
-        for name in workspace.catalog.value("occlusion", image)["types"] or ["none"]:
-            counts[name] = counts.get(name, 0) + 1
-    return dict(sorted(counts.items()))
-
-
-def source_terms(workspace: Workspace) -> dict[str, dict[str, Any]]:
-    """Return {source: its licences, attributions and number of published samples}."""
-    terms: dict[str, dict[str, Any]] = {}
-    for image in workspace.catalog.images_passing(STAGES):
-        owner = workspace.catalog.owner(image)
-        entry = terms.setdefault(owner.source, {"samples": 0, "licences": [], "attributions": []})
-        entry["samples"] += 1
-        for key, text in (
-            ("licences", owner.facts.licence),
-            ("attributions", owner.facts.attribution),
-        ):
-            if text and text not in entry[key]:
-                entry[key] = sorted([*entry[key], text])
-    return dict(sorted(terms.items()))
 
 
 def _sha256(path: Path) -> str:

@@ -34,7 +34,15 @@ def distances(a: Hashes, b: Hashes) -> Indices:
     return np.asarray(np.bitwise_count(a ^ b).sum(axis=1), dtype=np.int64)
 
 
-@njit(cache=True)
+def _compiled(function: Any) -> Any:
+    """Return the function compiled, from the cache where there is a place to keep one."""
+    try:
+        return njit(cache=True)(function)
+    except RuntimeError:  # neither this folder nor a home folder can be written
+        return njit(function)
+
+
+@_compiled
 def _search(queries: Any, targets: Any, radius: int) -> Any:
     found = np.empty((1024, 3), dtype=np.int64)
     count = 0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.config import BuildConfig
+from occlufer.errors import OccluferError
 from occlufer.record import Result
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import SetStage
@@ -93,6 +94,8 @@ def _solve(
     found = milp(
         cost, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options
     )
+    if found.x is None:
+        raise OccluferError(f"split: the solver found no answer ({found.message})")
     return np.asarray(np.round(found.x[:kinds]), dtype=np.int64)
 
 

@@ -6,12 +6,16 @@ import importlib
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from occlufer.config import BuildConfig
-from occlufer.outcome import UNLABELLED, outcomes, write_rejected
+from occlufer.errors import GateError, UsageError
+from occlufer.images import DamagedImageError
+from occlufer.lock import LOCK_NAME
+from occlufer.outcome import UNLABELLED, Outcome, outcomes, write_rejected
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import run_stage
 from occlufer.workspace import Workspace, open_workspace
@@ -61,25 +65,63 @@ def build(config: BuildConfig) -> BuildSummary:
     Raises MissingError or UsageError for sources, weights and settings before any work is done.
     A kill at any moment loses the batch in flight only; the next call goes on.
     """
+    check_places(config)
     gather = importlib.import_module(GATHER).gather
     stages = [importlib.import_module(name).stage(config) for name in STAGE_MODULES.values()]
+    rejected_list = config.workspace / "rejected.csv"
     with open_workspace(config.workspace) as workspace:
-        worked_on = {}
-        started = time.monotonic()
-        worked_on["gather"] = gather(config.sources, workspace, config.workers)
-        _log_stage("gather", worked_on["gather"], started)
-        for stage in stages:
-            started = time.monotonic()
-            worked_on[stage.name] = run_stage(stage, workspace, config.workers)
-            _log_stage(stage.name, worked_on[stage.name], started)
-        rejected_list = config.workspace / "rejected.csv"
-        if any(worked_on.values()) or not rejected_list.exists():
-            write_rejected(workspace.catalog, rejected_list)
-        return summarise(workspace, config, rejected_list, worked_on)
+        try:
+            worked_on = {
+                "gather": _timed(GATHER, gather, config.sources, workspace, config.workers)
+            }
+            for stage in stages:
+                worked_on[stage.name] = _timed(
+                    stage.name, run_stage, stage, workspace, config.workers
+                )
+        except DamagedImageError as error:
+            workspace.catalog.forget_image(error.sha256)
+            raise
+        except GateError:
+            write_rejected(outcomes(workspace.catalog), rejected_list)
+            raise
+        known = list(outcomes(workspace.catalog))
+        write_rejected(known, rejected_list)
+        return summarise(known, workspace, config, rejected_list, worked_on)
+
+
+def check_places(config: BuildConfig) -> None:
+    """Raise UsageError if out, workspace and sources get in each other's way.
+
+    `out` is replaced as a whole by publishing: it must hold nothing but a published dataset.
+    """
+    out, workspace = config.out.resolve(), config.workspace.resolve()
+    places = [("the workspace", workspace)]
+    for source in config.sources:
+        if isinstance(source.settings.get("path"), str):
+            places.append((f"the source {source.name}", Path(source.settings["path"]).resolve()))
+    for what, place in places:
+        if out.is_relative_to(place) or place.is_relative_to(out):
+            raise UsageError(f"out = {out}: lies with {what} ({place}), expected a folder apart")
+        if what != "the workspace" and workspace.is_relative_to(place):
+            raise UsageError(
+                f"workspace = {workspace}: lies in {what} ({place}), expected it apart"
+            )
+    if workspace.exists() and not workspace.is_dir():
+        raise UsageError(f"workspace = {workspace}: found a file, expected a folder or nothing")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"out = {out}: found a file, expected a folder or nothing")
+    if any(out.iterdir()) and not (out / LOCK_NAME).is_file():
+        raise UsageError(
+            f"out = {out}: found a folder that holds other things, and publishing would replace "
+            f"it; expected a published dataset (with {LOCK_NAME}), an empty folder or nothing"
+        )
 
 
 def check(config: BuildConfig) -> dict[str, int]:
     """Return {source: records it lists}, without reading or writing any; raises as `build` does."""
+    check_places(config)
     for name in STAGE_MODULES.values():
         importlib.import_module(name).stage(config)
     counts: dict[str, int] = importlib.import_module(GATHER).count_records(config.sources)
@@ -87,18 +129,22 @@ def check(config: BuildConfig) -> dict[str, int]:
 
 
 def summarise(
-    workspace: Workspace, config: BuildConfig, rejected_list: Path, worked_on: dict[str, int]
+    known: list[Outcome],
+    workspace: Workspace,
+    config: BuildConfig,
+    rejected_list: Path,
+    worked_on: dict[str, int],
 ) -> BuildSummary:
-    """Return the account of all records in the catalog."""
+    """Return the account of all records."""
     catalog = workspace.catalog
-    reasons: Counter[str] = Counter()
-    splits = {split: dict.fromkeys(LABELS, 0) for split in SPLITS}
-    for outcome in outcomes(catalog):
-        reasons[outcome.reject.reason if outcome.reject else ""] += 1
+    reasons = Counter(outcome.reject.reason if outcome.reject else "" for outcome in known)
+    label = {result.image: result.value.get("label") for result in catalog.results("labels")}
+    split = {result.image: result.value["split"] for result in catalog.results("split")}
+    splits = {name: dict.fromkeys(LABELS, 0) for name in SPLITS}
+    for outcome in known:
         if outcome.reject is None:
             image = str(outcome.record.image)
-            split = catalog.value("split", image)["split"]
-            splits[split][catalog.value("labels", image)["label"]] += 1
+            splits[split[image]][str(label[image])] += 1
     files_read = sum(reasons.values())
     published, unlabelled = reasons.pop("", 0), reasons.pop(UNLABELLED, 0)
     return BuildSummary(
@@ -113,8 +159,10 @@ def summarise(
     )
 
 
-def _log_stage(name: str, count: int, started: float) -> None:
-    if count:
-        log.info("%-9s %6d in %.1f s", name, count, time.monotonic() - started)
-    else:
-        log.info("%-9s nothing to do", name)
+def _timed(name: str, work: Callable[..., int], *arguments: Any) -> int:
+    """Return what `work` returns, the number of items, and log it with its time."""
+    started = time.monotonic()
+    count = work(*arguments)
+    took = f"{count:6d} in {time.monotonic() - started:.1f} s" if count else "nothing to do"
+    log.info("%-9s %s", name.rpartition(".")[2], took)
+    return count

@@ -57,6 +57,8 @@ class Catalog:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
             self._open()
+        except sqlite3.OperationalError:
+            raise  # a full disk, a lock: the file itself may be whole
         except sqlite3.DatabaseError as error:
             raise OccluferError(
                 f"{path}: the catalog cannot be read ({error}); move it away and build again, "
@@ -102,9 +104,19 @@ class Catalog:
             )
             for r in records
         ]
+        # A row that says what is known already is no change: later stages need not run for it.
+        query = (
+            "INSERT INTO records VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET"
+            " rank = excluded.rank, stamp = excluded.stamp, image = excluded.image,"
+            " reason = excluded.reason, detail = excluded.detail, facts = excluded.facts"
+            " WHERE rank <> excluded.rank OR stamp <> excluded.stamp OR facts <> excluded.facts"
+            " OR image IS NOT excluded.image OR reason IS NOT excluded.reason"
+            " OR detail IS NOT excluded.detail"
+        )
         with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?,?,?)", rows)
-            self._bump("gather", len(rows))
+            before = self._db.total_changes
+            self._db.executemany(query, rows)
+            self._bump("gather", self._db.total_changes - before)
 
     def forget_records(self, ids: Iterable[str]) -> None:
         """Delete the records, e.g. of files that are gone."""
@@ -121,6 +133,17 @@ class Catalog:
         """Yield every record, in the order of ids."""
         query = f"SELECT {_RECORD} FROM records ORDER BY id"
         yield from map(_record, self._db.execute(query))
+
+    def forget_image(self, sha256: str) -> None:
+        """Forget the records and results that stand on these bytes, read or cut out."""
+        crops = f'%"crop":"{sha256}"%'
+        query = "SELECT image FROM results WHERE stage = 'faces' AND value LIKE ?"
+        images = [row[0] for row in self._db.execute(query, (crops,))]
+        with self._transaction():
+            self._db.execute("DELETE FROM records WHERE image LIKE ?", (f"{sha256}%",))
+            self._bump("gather", 1)
+            for image in images:
+                self._db.execute("DELETE FROM results WHERE image = ?", (image,))
 
     def owner(self, image: str) -> Record:
         """Return the record that speaks for `image` where several hold the same bytes."""
@@ -162,6 +185,11 @@ class Catalog:
             yield Result(
                 image, json.loads(value), None if reason is None else Reject(reason, detail)
             )
+
+    def rejects(self) -> dict[str, tuple[str, Reject]]:
+        """Return {image: (stage, why)} of every image that a stage rejected."""
+        query = "SELECT image, stage, reason, detail FROM results WHERE reason IS NOT NULL"
+        return {row[0]: (row[1], Reject(row[2], row[3])) for row in self._db.execute(query)}
 
     def value(self, stage: str, image: str) -> dict[str, Any]:
         """Return what `stage` found out about `image`; KeyError if it has not looked at it."""
@@ -208,7 +236,7 @@ class Catalog:
     def start_source(self, source: str, rank: int, fingerprint: str) -> None:
         """Note the source's place; forget it if it was gathered under another fingerprint.
 
-        What stages found out about its images is forgotten with it.
+        What stages found out about its images stays: it is known by content.
         """
         if self.fingerprint("gather", source) == fingerprint:
             with self._transaction():
@@ -216,8 +244,6 @@ class Catalog:
                 self._bump("gather", self._db.execute(query, (rank, source, rank)).rowcount)
             return
         with self._transaction():
-            images = "(SELECT image FROM records WHERE source = ? AND image IS NOT NULL)"
-            self._db.execute(f"DELETE FROM results WHERE image IN {images}", (source,))
             gone = self._db.execute("DELETE FROM records WHERE source = ?", (source,)).rowcount
             self._set_fingerprint("gather", source, fingerprint)
             self._bump("gather", gone)
@@ -278,7 +304,10 @@ def _passing(stages: tuple[str, ...]) -> str:
 
 
 def _columns(reject: Reject | None) -> tuple[str | None, str | None]:
-    return (None, None) if reject is None else (reject.reason, reject.detail)
+    if reject is None:
+        return None, None
+    # Names of files may hold bytes that are no UTF-8.
+    return reject.reason, reject.detail.encode("utf-8", "backslashreplace").decode()
 
 
 def _dump(value: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import sqlite3
@@ -27,6 +28,8 @@ EXIT_CODES = """exit status:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors are one line on stderr."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # paths may be no UTF-8
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("datasets", "matplotlib", "numba", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -171,7 +171,7 @@ def load_config(path: Path) -> BuildConfig:
         raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from None
     return _build_config(table, path)
 
@@ -209,7 +209,10 @@ def _source(table: dict[str, Any], number: int, path: Path, folder: Path) -> Sou
 
 
 def _absolute(text: str, folder: Path) -> Path:
-    return Path(os.path.normpath(folder / Path(os.path.expandvars(text)).expanduser()))
+    try:
+        return Path(os.path.normpath(folder / Path(text).expanduser()))
+    except RuntimeError:
+        raise UsageError(f"{text}: found no home folder of that name") from None
 
 
 def with_overrides(
@@ -217,4 +220,7 @@ def with_overrides(
 ) -> BuildConfig:
     """Return `config` with what the command line said in place of what the file said."""
     given: dict[str, Any] = {"out": out, "workspace": workspace, "workers": workers}
-    return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
+    try:
+        return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
+    except ValueError as error:
+        raise UsageError(f"command line: {error}") from None

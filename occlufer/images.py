@@ -10,6 +10,18 @@ from pathlib import Path
 from occlufer.errors import OccluferError
 
 
+class DamagedImageError(OccluferError):
+    """The stored bytes of `sha256` are gone or no longer what they were."""
+
+    def __init__(self, sha256: str, path: Path, state: str) -> None:
+        """Take the image, where it should lie, and what was found there."""
+        super().__init__(
+            f"{path}: the stored image is {state}; it is forgotten now, "
+            "run the same command to read it anew from its source"
+        )
+        self.sha256 = sha256
+
+
 class ImageStore:
     """A folder of images by content; safe to use from several threads and processes."""
 
@@ -17,15 +29,16 @@ class ImageStore:
         """Take `folder`, which need not exist yet."""
         self.folder = folder
 
-    def path(self, sha256: str) -> Path:
-        """Return where the image of this hash lies, or would lie."""
+    def path(self, image: str) -> Path:
+        """Return where an image lies, or would lie, by its hash or its key (see `image_key`)."""
+        sha256 = image.partition(".")[0]
         return self.folder / sha256[:2] / sha256
 
     def put(self, data: bytes) -> str:
         """Keep `data` and return its sha256 in hex."""
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256)
-        if not path.exists():
+        if not (path.exists() and path.stat().st_size == len(data)):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Beside and renamed: a kill leaves a .part file, never a short image under its hash.
             part = path.with_name(f"{sha256}.{os.getpid()}-{threading.get_ident()}.part")
@@ -36,19 +49,16 @@ class ImageStore:
                 part.unlink(missing_ok=True)
         return sha256
 
-    def get(self, sha256: str) -> bytes:
-        """Return the bytes of the image; raises OccluferError if they are gone or damaged."""
-        path = self.path(sha256)
+    def get(self, image: str) -> bytes:
+        """Return the bytes of the image; raises DamagedImageError if they are gone or damaged."""
+        path = self.path(image)
         try:
             data = path.read_bytes()
         except FileNotFoundError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != sha256:
-            state = "damaged" if path.exists() else "missing"
-            raise OccluferError(
-                f"{path}: the stored image is {state}; delete the workspace's catalog "
-                "and build again to read it anew from its source"
-            )
+            raise DamagedImageError(path.name, path, "missing") from None
+        if hashlib.sha256(data).hexdigest() != path.name:
+            path.unlink()  # or it would stand in the way of the right bytes
+            raise DamagedImageError(path.name, path, "damaged")
         return data
 
     def sweep(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,8 @@ class Outcome:
 
 def outcomes(catalog: Catalog) -> Iterator[Outcome]:
     """Yield the outcome of every record, in the order of ids; after a whole build each has one."""
-    rejects = {
-        result.image: (stage, result.reject)
-        for stage in reversed(STAGES)
-        for result in catalog.results(stage)
-        if result.reject is not None
-    }
-    published = {result.image for result in catalog.results("publish")}
+    rejects = catalog.rejects()
+    published = set(catalog.images_passing(STAGES))
     owners = {image: records[0].id for image, records in catalog.holders()}
     for record in catalog.records():
         image = record.image
@@ -48,14 +43,14 @@ def outcomes(catalog: Catalog) -> Iterator[Outcome]:
             yield Outcome(record, "", Reject("unfinished", "the build has not come this far"))
 
 
-def write_rejected(catalog: Catalog, path: Path) -> None:
+def write_rejected(known: Iterable[Outcome], path: Path) -> None:
     """Write every record that is not published, with stage, reason and detail, as CSV."""
     part = path.with_suffix(".part")
     # Names may hold bytes that are no UTF-8: they were written as \xNN when they were listed.
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["record", "stage", "reason", "detail"])
-        for outcome in outcomes(catalog):
+        for outcome in known:
             if outcome.reject is not None:
                 reject = outcome.reject
                 writer.writerow([outcome.record.id, outcome.stage, reject.reason, reject.detail])

@@ -52,9 +52,18 @@ class Facts:
         return Facts(**{**fields, "votes": votes})
 
 
+def image_key(sha256: str, content: str) -> str:
+    """Return the name under which stages know the bytes, taken as `content`.
+
+    The same bytes taken as a crop and as a photograph are two images: what stages find out about
+    the one says nothing of the other.
+    """
+    return sha256 if content == "crop" else f"{sha256}.{content}"
+
+
 @dataclass(frozen=True)
 class Record:
-    """One thing a source listed: either its image (sha256 of its bytes) or why it was rejected."""
+    """One thing a source listed: either its image (see `image_key`) or why it was rejected."""
 
     id: str
     source: str

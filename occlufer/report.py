@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from occlufer.catalog import Catalog
-from occlufer.errors import MissingError
+from occlufer.errors import MissingError, UsageError
 from occlufer.outcome import Outcome, outcomes
 from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
@@ -127,7 +127,13 @@ def _pictures(images: list[str], workspace: Workspace) -> Iterator[tuple[bytes, 
 
 
 def _duplicates(workspace: Workspace) -> str:
-    drops = [r for r in workspace.catalog.results("dedup") if r.reject is not None]
+    # Between two runs of a build that was stopped, a stage may know images that another does not.
+    passing = set(workspace.catalog.images_passing(("faces",)))
+    drops = [
+        result
+        for result in workspace.catalog.results("dedup")
+        if result.reject is not None and {result.image, result.value["kept"]} <= passing
+    ]
     if not drops:
         return ""
     strips = [
@@ -155,7 +161,10 @@ def _training(run: Path) -> str:
     path = run / "metrics.json"
     if not path.is_file():
         raise MissingError(f"{run}: found no metrics.json, expected the folder of a finished run")
-    metrics = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path}: cannot be read as JSON ({error})") from None
     rows = [(name, value) for name, value in metrics.items() if isinstance(value, (int, float))]
     pictures = [
         wide_picture(run / name, caption)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from occlufer.engine import map_local
+from occlufer.errors import OccluferError
 from occlufer.images import ImageStore
 from occlufer.progress import progress
-from occlufer.record import Record, Result
+from occlufer.record import Record, Reject, Result
 from occlufer.workspace import Workspace
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 BATCH = 256
 BATCH_S = 2.0
@@ -26,7 +31,7 @@ class ImageItem:
     """What a stage gets to know of one image."""
 
     image: str
-    """sha256 of the bytes that the source gave."""
+    """The bytes that the source gave, and as what; see `image_key`."""
     owner: Record
     values: Mapping[str, Mapping[str, Any]]
     """{stage: value} of the stages that the stage `reads`."""
@@ -55,7 +60,7 @@ class SetStage:
     after: tuple[str, ...]
     params: Mapping[str, Any]
     function: Callable[[Workspace], Iterable[Result]]
-    ready: Callable[[], bool] = field(default=lambda: True)
+    ready: Callable[[Workspace], bool] = field(default=lambda workspace: True)
     """False if what the stage made outside the catalog is gone or damaged."""
 
 
@@ -71,7 +76,7 @@ def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
 
 def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> int:
     catalog = workspace.catalog
-    upstream = {name: catalog.fingerprint(name) for name in stage.after}
+    upstream = {name: catalog.fingerprint(name) for name in stage.reads}
     catalog.start_stage(stage.name, fingerprint(stage.name, stage.params, upstream))
     missing = catalog.images_missing(stage.name, stage.after)
 
@@ -80,17 +85,29 @@ def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> i
             values = {name: catalog.value(name, image) for name in stage.reads}
             yield ImageItem(image, catalog.owner(image), values, workspace.images)
 
-    results = map_local(stage.function, items(), workers)
+    results = map_local(partial(_guarded, stage), items(), workers)
     for batch in batches(progress(results, len(missing), stage.name)):
         catalog.put_results(stage.name, batch)
     return len(missing)
+
+
+def _guarded(stage: ImageStage, item: ImageItem) -> Result:
+    """Return the stage's result; a picture it cannot cope with is rejected, not the whole build."""
+    try:
+        return stage.function(item)
+    except (OccluferError, OSError, MemoryError):
+        raise  # the machine's or the store's fault, not the picture's
+    except Exception as error:
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        log.warning("%s, %s: %s", item.owner.id, stage.name, detail)
+        return Result(item.image, {}, Reject("stage_failed", detail))
 
 
 def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
     catalog = workspace.catalog
     upstream = catalog.revisions(("gather", *stage.after))
     wanted = fingerprint(stage.name, stage.params, upstream)
-    if catalog.fingerprint(stage.name) == wanted and stage.ready():
+    if catalog.fingerprint(stage.name) == wanted and stage.ready(workspace):
         return 0
     results = list(stage.function(workspace))
     catalog.replace_results(stage.name, results, wanted)

@@ -14,6 +14,17 @@ from occlufer.errors import UsageError
 
 T = TypeVar("T")
 
+# How TOML's users call them.
+TYPE_NAMES: dict[Any, str] = {
+    str: "a text in quotes",
+    Path: "a path in quotes",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list",
+    dict: "a table",
+}
+
 
 def read_table(cls: type[T], table: Mapping[str, Any], place: str) -> T:
     """Return an instance of the dataclass `cls` filled from `table`.
@@ -51,7 +62,10 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
             return None
         return _coerce(value, next(a for a in args if a is not type(None)), place)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise UsageError(f"{place}: found a number beyond all bounds") from None
     if hint is Path and isinstance(value, str):
         return Path(value)
     if origin is tuple and isinstance(value, list):
@@ -62,6 +76,6 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
     if isinstance(value, bool) and expected is not bool:
         expected = ()  # TOML's true is no number
     if not isinstance(value, expected):
-        name = getattr(hint, "__name__", str(hint))
-        raise UsageError(f"{place}: found {value!r}, expected a value of type {name}")
+        name = TYPE_NAMES.get(expected, str(hint))
+        raise UsageError(f"{place}: found {value!r}, expected {name}")
     return value

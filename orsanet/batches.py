@@ -95,6 +95,22 @@ def erase(images: Tensor, probability: float, rng: np.random.Generator) -> None:
         image[:, top : top + height, left : left + width] = 0
 
 
+def jitter(images: Tensor, rng: np.random.Generator) -> None:
+    """Move, tint and fade normalised images (B, 3, H, W), each for itself, in place.
+
+    They move by at most 4 % of the side, about as far as landmarks err, so the priors stay where
+    they are; what leaves one edge comes in at the other. A third of them turns grey.
+    """
+    reach = max(1, round(images.shape[-1] * 0.04))
+    for image in images:
+        down, right = (int(v) for v in rng.integers(-reach, reach + 1, 2))
+        moved = torch.roll(image, (down, right), (1, 2))
+        if rng.random() < 1 / 3:
+            moved = moved.mean(dim=0, keepdim=True).expand_as(image)
+        tint = torch.tensor(rng.normal(0, 0.25, (3, 1, 1)), dtype=image.dtype, device=image.device)
+        image.copy_(moved * float(np.exp(rng.normal(0, 0.25))) + tint)
+
+
 def _arrays(
     split: Split, rows: Rows
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:

@@ -22,7 +22,7 @@ from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.progress import progress
 from occlufer.schema import LABELS
 
-from .batches import Batch, Rows, epoch_rows, plain_batches, training_batch
+from .batches import Batch, Rows, epoch_rows, jitter, plain_batches, training_batch
 from .checkpoint import BEST_NAME, LAST_NAME, History, plain_config, resume, save_checkpoint
 from .config import TrainConfig
 from .data import CACHE_NAME, Cache, Split, load_cache, prepare_cache
@@ -95,6 +95,8 @@ def baseline_train(config: TrainConfig) -> TrainResult:
             step = epoch * len(epoch_batches) + number + 1
             adam.param_groups[0]["lr"] = rate * min(1, step / max(config.ramp_steps, 1))
             batch = training_batch(train, rows, config.erase_probability, rng, device)
+            if config.jitter:
+                jitter(batch.images, rng)
             loss = loss_of(model(batch.images, batch.priors), batch.labels)
             losses.append(_finite(loss, train, batch, epoch))
             torch.autograd.backward(loss)

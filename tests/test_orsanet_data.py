@@ -15,7 +15,7 @@ from PIL import Image
 
 from occlufer.builders.synthetic import MEAN_FACE68
 from occlufer.errors import MissingError, UsageError
-from occlufer.orsanet.batches import epoch_rows, erase, plain_batches, training_batch
+from occlufer.orsanet.batches import epoch_rows, erase, jitter, plain_batches, training_batch
 from occlufer.orsanet.data import load_cache, prepare_cache
 from occlufer.orsanet.priors import part_maps, point_maps
 
@@ -157,3 +157,15 @@ def test_erasing_takes_two_to_ten_percent_of_some_pictures() -> None:
     shares = (images == 0).all(dim=1).float().mean(dim=(1, 2))
     assert (shares > 0).float().mean().item() == pytest.approx(0.5, abs=0.08)
     assert 0.01 < shares[shares > 0].min() < shares.max() < 0.12
+
+
+def test_jitter_moves_a_little_and_is_repeatable() -> None:
+    images = torch.zeros(50, 3, 50, 50)
+    images[:, :, 25, 25] = 100
+    again = images.clone()
+    jitter(images, np.random.default_rng(1))
+    jitter(again, np.random.default_rng(1))
+    assert torch.equal(images, again)
+    peaks = images[:, 0].flatten(1).argmax(dim=1)
+    places = torch.stack([peaks // 50, peaks % 50])
+    assert (places - 25).abs().max() == 2

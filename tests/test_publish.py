@@ -24,12 +24,13 @@ from PIL import Image
 
 from occlufer.build import BuildSummary, build
 from occlufer.builders import publish, swap
-from occlufer.builders.publish import is_whole
+from occlufer.builders.publish import is_published
 from occlufer.builders.swap import restore, swap_into_place
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import GateError, MissingError
 from occlufer.loading import load_dataset
 from occlufer.schema import LABELS, REGIONS
+from occlufer.workspace import open_workspace
 
 Rows = dict[str, list[dict[str, Any]]]
 Write = Callable[[Path, Mapping[str, bytes]], Path]
@@ -206,21 +207,23 @@ def test_the_card_s_counts_are_those_of_the_parquet(built: BuildSummary, rows: R
         assert [int(n) for n in re.findall(r"\b\d+\b", line)[1:]] == counts
 
 
-def test_a_folder_with_a_piece_missing_is_not_whole(built: BuildSummary, tmp_path: Path) -> None:
-    assert is_whole(built.out)
-    for number, path in enumerate(p for p in built.out.rglob("*") if p.is_file()):
-        copy = tmp_path / str(number)
-        shutil.copytree(built.out, copy)
-        (copy / path.relative_to(built.out)).unlink()
-        assert not is_whole(copy), path.name
+def test_a_folder_with_a_piece_missing_is_not_what_was_published(
+    built: BuildSummary, built_config: BuildConfig, tmp_path: Path
+) -> None:
+    with open_workspace(built_config.workspace) as workspace:
+        assert is_published(workspace, built.out)
+        for number, path in enumerate(p for p in built.out.rglob("*") if p.is_file()):
+            copy = tmp_path / str(number)
+            shutil.copytree(built.out, copy)
+            assert is_published(workspace, copy)
+            (copy / path.relative_to(built.out)).unlink()
+            assert not is_published(workspace, copy), path.name
 
 
 def test_shards_hold_every_sample_once(
     built: BuildSummary, built_config: BuildConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import dataclasses
-
-    from occlufer.workspace import open_workspace
 
     shutil.copytree(built_config.workspace, tmp_path / "workspace")
     monkeypatch.setattr(publish, "SHARD_BYTES", 200_000)
@@ -238,7 +241,8 @@ def test_shards_hold_every_sample_once(
     assert Counter(r.value["shard"] for r in results) == {
         f"data/{shard.name}": pq.read_metadata(shard).num_rows for shard in shards
     }
-    assert is_whole(tmp_path / "occlu_fer")
+    lock = (tmp_path / "occlu_fer" / "occlu_fer.lock").read_bytes()
+    assert {r.value["lock"] for r in results} == {hashlib.sha256(lock).hexdigest()}
 
 
 # The swap ----------------------------------------------------------------------------------------

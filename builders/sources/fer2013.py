@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject, Vote
@@ -52,9 +51,20 @@ def detect(path: Path) -> str | None:
         return "fer2013.csv"
     splits = [name for name in folders(path) if name in FOLDER_SPLITS]
     seven = {"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"}
-    if splits and all(seven >= set(folders(path / split)) != set() for split in splits):
+    if not splits or not all(seven >= set(folders(path / s)) != set() for s in splits):
+        return None
+    # Other sets use these words too: only this one is 48 px throughout.
+    if all(_is_48_px(file) for split in splits for file in islice(walk(path / split), 5)):
         return f"the image release: {', '.join(splits)}"
     return None
+
+
+def _is_48_px(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return bool(image.size == (SIDE_PX, SIDE_PX))
+    except Exception:  # no picture at all says nothing about the set
+        return True
 
 
 def entries(settings: Settings, name: str) -> Iterator[Entry]:
@@ -94,21 +104,26 @@ def _files(root: Path, name: str) -> Iterator[Entry]:
 
 
 def _rows(path: Path, name: str) -> Iterator[Entry]:
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
-        rows = csv.reader(file)
-        first = next(rows, None)
+        first = next(file, None)
         if first is None:
             raise MissingError(f"{path}: found an empty file; {GET}")
         # Some copies were split and lack the header; a first line of data is data.
-        headless = bool(first) and first[0].strip().isdigit()
-        if not headless and [cell.strip() for cell in first] != CSV_HEADER:
+        cells = _cells(first)
+        headless = cells[0].isdigit()
+        if not headless and cells != CSV_HEADER:
             raise UsageError(
-                f"{path}, line 1: found {', '.join(first)[:60]!r}, "
+                f"{path}, line 1: found {first[:60].strip()!r}, "
                 f"expected {','.join(CSV_HEADER)} or a row of data"
             )
-        for number, row in enumerate(chain([first], rows) if headless else rows):
-            yield _row(row, number, rows.line_num, name)
+        lines = chain([first], file) if headless else file
+        for number, line in enumerate(lines):
+            yield _row(_cells(line), number, number + (1 if headless else 2), name)
+
+
+def _cells(line: str) -> list[str]:
+    # A row never spans lines and no cell holds a comma: a stray quote must not swallow the rest.
+    return [cell.strip().strip('"').strip() for cell in line.split(",")]
 
 
 def _row(row: list[str], number: int, line: int, name: str) -> Entry:
@@ -118,7 +133,7 @@ def _row(row: list[str], number: int, line: int, name: str) -> Entry:
     if fault is not None:
         reject = Reject("malformed_row", f"line {line}: {fault}")
         return Entry(source_id, _row_stamp(row), _facts(name, None, None), read_nothing, reject)
-    emotion, pixels, usage = (cell.strip() for cell in row)
+    emotion, pixels, usage = row
     facts = _facts(name, CSV_LABELS[int(emotion)], CSV_SPLITS[usage])
     return Entry(source_id, _row_stamp(row), facts, partial(_row_reading, pixels, line))
 
@@ -130,7 +145,7 @@ def _row_stamp(row: list[str]) -> str:
 def _row_fault(row: list[str]) -> str | None:
     if len(row) != len(CSV_HEADER):
         return f"found {len(row)} cells, expected {len(CSV_HEADER)}"
-    emotion, _, usage = (cell.strip() for cell in row)
+    emotion, _, usage = row
     if emotion not in ("0", "1", "2", "3", "4", "5", "6"):
         return f"found emotion {emotion[:20]!r}, expected 0 to 6"
     if usage not in CSV_SPLITS:

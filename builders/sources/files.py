@@ -23,30 +23,54 @@ def source_folder(path: Path, how_to_get: str) -> Path:
 def folders(root: Path) -> list[str]:
     """Return the names of the folders in `root`, sorted."""
     with os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
+        return sorted(entry.name for entry in entries if _is_folder(entry))
 
 
 def walk(root: Path) -> Iterator[Path]:
     """Yield everything under `root` that is not a folder, sorted; links to folders are followed.
 
-    A folder that is a link is entered once: what lies under itself would never end.
+    Yielded as they are, for `fault` to judge: links that lead out of `root` or back to where they
+    lie, and folders that may not be listed.
     """
-    yield from _walk(root, (root.resolve(),))
+    above: tuple[Path, ...] = (root.resolve(),)
+    waiting = [(path, above) for path in reversed(_listed(root))]
+    while waiting:
+        path, above = waiting.pop()
+        target = _entered(path, root, above)
+        if target is None:
+            yield path
+            continue
+        try:
+            inner = _listed(path)
+        except OSError:
+            yield path
+            continue
+        waiting += [(child, target) for child in reversed(inner)]
 
 
-def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+def _listed(folder: Path) -> list[Path]:
     with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            yield path
-        elif not entry.is_symlink():
-            yield from _walk(path, above)
-        elif inside(path, above[0]) and path.resolve() not in above:
-            yield from _walk(path, (*above, path.resolve()))
-        else:
-            yield path
+        return [Path(entry.path) for entry in sorted(found, key=lambda entry: entry.name)]
+
+
+def _entered(path: Path, root: Path, above: tuple[Path, ...]) -> tuple[Path, ...] | None:
+    """Return the links' targets under which `path` is walked; None if it is not to be entered."""
+    try:
+        if not path.is_dir():
+            return None
+        if not path.is_symlink():
+            return above
+        target = path.resolve()
+    except (OSError, RuntimeError):  # a link to itself
+        return None
+    return (*above, target) if inside(path, root) and target not in above else None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def inside(path: Path, root: Path) -> bool:
@@ -64,18 +88,26 @@ def stamp_of(path: Path) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Return the path as text; bytes that are no UTF-8 are written as backslash, x, hex."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    """Return the path as text; bytes that are no UTF-8 are written as backslash, x, hex.
+
+    A backslash in a name is doubled, so that two names never give one text.
+    """
+    name = os.fsencode(path.as_posix()).replace(b"\\", b"\\\\")
+    return name.decode("utf-8", "backslashreplace")
 
 
 def fault(path: Path, root: Path) -> Reject | None:
     """Return why `path` may not be read, judged without opening it; None if it may."""
-    if path.is_symlink() and not inside(path, root):
-        return Reject("outside_source", f"a link to {path.resolve()}, outside {root}")
     try:
+        if path.is_symlink() and not inside(path, root):
+            return Reject("outside_source", f"a link to {path.resolve()}, outside {root}")
         mode = path.stat().st_mode
+    except RuntimeError:
+        return Reject("unreadable", "found a link that leads to itself, expected a file")
     except OSError as error:
-        return Reject("unreadable", str(error.strerror))
+        return Reject("unreadable", f"found no file that can be opened ({error.strerror})")
+    if stat.S_ISDIR(mode):
+        return Reject("unreadable", "found a folder that cannot be listed, or a link to one above")
     if not stat.S_ISREG(mode):
-        return Reject("not_a_file", "found a pipe, socket, device or looping link, expected a file")
+        return Reject("not_a_file", "found a pipe, a socket or a device, expected a file")
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from occlufer.errors import MissingError
+from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject, Vote
 from occlufer.schema import LABEL_SYNONYMS
 
@@ -15,6 +15,7 @@ from .entry import Entry, read_file
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
 from .labels import label_of, read_label_map
 
+SPLIT_WORDS = ("train", "training", "val", "valid", "validation", "test", "testing")
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
 
 
@@ -73,6 +74,13 @@ def _labels(settings: Settings, root: Path) -> dict[str, str | None]:
     if settings.labels == "none":
         return {}
     label_map = read_label_map(settings.label_map)
+    splits = [name for name in folders(root) if name.lower() in SPLIT_WORDS]
+    if splits and not set(splits) & set(label_map):
+        raise UsageError(
+            f"{root}: found the folders {', '.join(splits)}, expected class folders; "
+            f'make each a source of its own: path = "{root / splits[0]}", '
+            f'source_split = "{splits[0]}"'
+        )
     return {word: label_of(word, label_map, str(root / word)) for word in folders(root)}
 
 
