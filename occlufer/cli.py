@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     except OccluferError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; what is done is kept, run the same command to go on", 130)
+        return _fail(f"interrupted; {GOING_ON.get(arguments.command, GO_ON)}", 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
         return 1
@@ -50,6 +50,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+GO_ON = "what is done is kept, run the same command to go on"
+GOING_ON = {"baseline-train": "the last whole epoch is kept, add --resume to go on"}
 KEPT = "what is done is kept, mend this and run the same command to go on"
 
 

@@ -73,9 +73,8 @@ def _coerce(value: Any, hint: Any, place: str) -> Any:
     if origin is dict and isinstance(value, dict):
         return {str(k): _coerce(v, args[1], f"{place}.{k}") for k, v in value.items()}
     expected = origin or hint
-    if isinstance(value, bool) and expected is not bool:
-        expected = ()  # TOML's true is no number
-    if not isinstance(value, expected):
+    true_for_number = isinstance(value, bool) and expected is not bool  # True is an int to Python
+    if true_for_number or not isinstance(value, expected):
         name = TYPE_NAMES.get(expected, str(hint))
         raise UsageError(f"{place}: found {value!r}, expected {name}")
     return value

@@ -57,9 +57,10 @@ class TrainResult:
 def baseline_train(config: TrainConfig) -> TrainResult:
     """Train ORSANet and write checkpoints, metrics.jsonl, metrics.json and figures to config.out.
 
-    Without `resume` a former run in the folder is replaced. Raises MissingError for data or priors
-    that are not there, UsageError for a checkpoint that does not fit, OccluferError with sample
-    ids if the loss is no longer finite. An interrupted run goes on from its last whole epoch.
+    Without `resume` a finished run in the folder is replaced, a stopped one is refused. Raises
+    MissingError for data or priors that are not there, UsageError for a checkpoint that does not
+    fit, OccluferError with sample ids if the loss is no longer finite. An interrupted run goes on
+    from its last whole epoch.
     """
     _refuse_missing_priors(config)
     cache = _cache(config)
@@ -81,6 +82,7 @@ def baseline_train(config: TrainConfig) -> TrainResult:
     if config.resume:
         history = resume(last, model, adam, rng, config, cache.key)
     else:
+        _refuse_stopped_run(config.out)
         _clear(config.out)
         save_checkpoint(last, model, adam, rng, history, config, cache.key)
 
@@ -251,6 +253,15 @@ def _summary(
         "dataset_key": cache.key,
         "config": plain_config(config),
     }
+
+
+def _refuse_stopped_run(folder: Path) -> None:
+    """Raise UsageError if the folder holds a run that has not finished: its epochs cost hours."""
+    if (folder / "metrics.jsonl").exists() and not (folder / "metrics.json").exists():
+        raise UsageError(
+            f"{folder}: found a run that was stopped, expected none or a finished one; "
+            "--resume goes on with it, another --out leaves it alone"
+        )
 
 
 def _clear(folder: Path) -> None:

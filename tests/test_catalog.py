@@ -153,7 +153,7 @@ def test_another_fingerprint_empties_a_stage_and_the_same_keeps_it(catalog: Cata
     assert len(list(catalog.results("hashes"))) == 1
 
 
-def test_another_fingerprint_forgets_one_source_and_what_was_found_about_it(
+def test_another_fingerprint_forgets_one_source_but_not_what_was_found_by_content(
     catalog: Catalog,
 ) -> None:
     catalog.start_source("s", 0, "p1")
@@ -161,7 +161,7 @@ def test_another_fingerprint_forgets_one_source_and_what_was_found_about_it(
     catalog.put_results("faces", [Result("mine"), Result("other")])
     catalog.start_source("s", 0, "p2")
     assert [r.id for r in catalog.records()] == ["t/b"]
-    assert [r.image for r in catalog.results("faces")] == ["other"]
+    assert [r.image for r in catalog.results("faces")] == ["mine", "other"]
 
 
 def test_a_source_that_moves_in_the_config_takes_its_records_along(catalog: Catalog) -> None:

@@ -137,11 +137,11 @@ def test_an_unknown_option_gives_status_2(capsys: Capture) -> None:
     assert caught.value.code == 2
 
 
-def test_a_workspace_that_is_a_file_gives_status_1(place: Path, capsys: Capture) -> None:
+def test_a_workspace_that_is_a_file_gives_status_2(place: Path, capsys: Capture) -> None:
     (place / "ws").write_text("x")
     status, line = failure(["build", "--workspace", "ws"], capsys)
-    assert status == 1
-    assert "ws" in line
+    assert status == 2
+    assert "ws: found a file, expected a folder" in line
 
 
 def test_a_damaged_catalog_gives_status_1(place: Path, capsys: Capture) -> None:

@@ -46,15 +46,19 @@ def test_relative_paths_resolve_against_the_file(
     assert config.sources[0].settings["path"] == str(tmp_path / "configs" / "faces")
 
 
-def test_variables_and_the_home_folder_are_filled_in(
+def test_the_home_folder_is_filled_in_and_a_dollar_is_a_dollar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SOME_FACES", "/data/faces")
     monkeypatch.setenv("HOME", "/people/me")
-    text = 'workspace = "~/ws"\n[[sources]]\nkind = "image_folder"\npath = "$SOME_FACES/a"\n'
+    text = 'workspace = "~/ws"\n[[sources]]\nkind = "image_folder"\npath = "$HOME/a"\n'
     config = load_config(written(tmp_path, text))
-    assert config.sources[0].settings["path"] == "/data/faces/a"
+    assert config.sources[0].settings["path"] == str(tmp_path / "$HOME/a")
     assert config.workspace == Path("/people/me/ws")
+
+
+def test_a_home_folder_of_nobody_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="~no_such_user/x: found no home folder"):
+        load_config(written(tmp_path, 'workspace = "~no_such_user/x"\n' + SOURCE))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_config(tmp_path: Path) -> None:
@@ -72,7 +76,7 @@ def test_a_byte_order_mark_is_no_part_of_the_config(tmp_path: Path) -> None:
         (SOURCE + '[faces]\ndetector = "dlib"\n', ("[faces]", "'dlib'", "yunet, mtcnn")),
         (SOURCE + "[faces]\nmin_score = true\n", ("[faces], min_score", "found True")),
         ("split = 3\n" + SOURCE, ("split", "found 3", "a table [split]")),
-        ('seed = "x"\n' + SOURCE, ("seed", "found 'x'", "int")),
+        ('seed = "x"\n' + SOURCE, ("seed", "found 'x'", "a whole number")),
         ('labels = "votes"\n' + SOURCE, ("labels", "'votes'", "one of source")),
         ("workers = -1\n" + SOURCE, ("workers", "found -1", "0 to 1024")),
         ('out = "my set"\n' + SOURCE, ("out", "'my set'", "letters, digits")),

@@ -93,10 +93,13 @@ def test_a_file_changed_in_place_with_the_same_size_is_noticed(
     assert reasons(workspace) == {"happy/a.png": "not_an_image"}
 
 
-def test_a_source_may_be_moved_without_being_read_anew(faces: Path, workspace: Workspace) -> None:
+def test_another_folder_under_the_same_name_is_read_anew(faces: Path, workspace: Workspace) -> None:
+    """Same names, sizes and times of change are no proof of the same pictures."""
     gather((folder(faces),), workspace, 1)
+    before = {r.id: r.image for r in workspace.catalog.records()}
     moved = faces.rename(faces.with_name("moved"))
-    assert gather((folder(moved),), workspace, 1) == 0
+    assert gather((folder(moved),), workspace, 1) == 4
+    assert {r.id: r.image for r in workspace.catalog.records()} == before
 
 
 def test_other_settings_read_a_source_anew_and_no_other(faces: Path, workspace: Workspace) -> None:

@@ -48,7 +48,9 @@ def test_a_spoilt_image_is_named_with_a_way_out(tmp_path: Path, state: str) -> N
         store.get(name)
     assert name in str(caught.value)
     assert ("missing" if state == "missing" else "damaged") in str(caught.value)
-    assert "build again" in str(caught.value)
+    assert "run the same command" in str(caught.value)
+    store.put(b"a picture")
+    assert store.get(name) == b"a picture"
 
 
 def test_sweeping_takes_only_what_a_killed_build_left(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from occlufer.build import check
 from occlufer.builders.init import write_config
+from occlufer.builders.pixels import encode_png
 from occlufer.config import load_config
 
 Write = Callable[[Path, Mapping[str, bytes]], Path]
@@ -52,7 +53,8 @@ def test_every_layout_is_recognised(
     shelf = tmp_path / "shelf"
     write_tree(shelf / "classes", {"happy/1.png": pictures[0], "odd/2.png": pictures[1]})
     write_tree(shelf / "plain", {"1.png": pictures[0], "sub/2.png": pictures[1]})
-    write_tree(shelf / "fer", {"train/angry/1.png": pictures[0], "test/sad/2.png": pictures[1]})
+    small = [encode_png(np.full((48, 48), grey, dtype=np.uint8)) for grey in (9, 99)]
+    write_tree(shelf / "fer", {"train/angry/1.png": small[0], "test/sad/2.png": small[1]})
     write_tree(shelf / "csv", {"fer2013.csv": b"emotion,pixels,Usage\n0,1 2,Training\n"})
     write_tree(shelf / "texts", {"a.txt": b"x"})
     found = {path.name: what for path, what in write_config([shelf], tmp_path / "occlufer.toml")}

@@ -166,11 +166,12 @@ def test_a_killed_build_goes_on_and_ends_as_if_undisturbed(
     former = folder / "occlu_fer"
     former.mkdir()
     (former / "former").write_text("whole")
+    (former / "occlu_fer.lock").write_text("of a former build")
     killed = build_in(folder, moment)
     assert killed.status == -signal.SIGKILL, killed.stderr
     # Whoever loads it meanwhile finds the former dataset or the new one, never a part.
     names = {path.name for path in former.rglob("*") if path.is_file()}
-    assert names in ({"former"}, undisturbed.keys() - {"rejected.csv"})
+    assert names in ({"former", "occlu_fer.lock"}, undisturbed.keys() - {"rejected.csv"})
     again = build_in(folder)
     assert again.status == 0, again.stderr
     assert outcome(folder) == undisturbed

@@ -91,6 +91,8 @@ def test_scores_count_by_hand(tmp_path: Path) -> None:
         ]
     )
     drop = Reject("duplicate", "")
+    for stage in ("faces", "occlusion", "hashes"):
+        catalog.put_results(stage, [Result(image) for image in "abcde"])
     catalog.put_results(
         "dedup",
         [

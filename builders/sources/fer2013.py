@@ -113,7 +113,7 @@ def _rows(path: Path, name: str) -> Iterator[Entry]:
         headless = cells[0].isdigit()
         if not headless and cells != CSV_HEADER:
             raise UsageError(
-                f"{path}, line 1: found {first[:60].strip()!r}, "
+                f"{path}, line 1: found {', '.join(cells)[:60]!r}, "
                 f"expected {','.join(CSV_HEADER)} or a row of data"
             )
         lines = chain([first], file) if headless else file
@@ -123,7 +123,8 @@ def _rows(path: Path, name: str) -> Iterator[Entry]:
 
 def _cells(line: str) -> list[str]:
     # A row never spans lines and no cell holds a comma: a stray quote must not swallow the rest.
-    return [cell.strip().strip('"').strip() for cell in line.split(",")]
+    cells = [cell.strip() for cell in line.split(",")]
+    return [cell[1:-1] if cell[:1] == cell[-1:] == '"' else cell for cell in cells]
 
 
 def _row(row: list[str], number: int, line: int, name: str) -> Entry:

@@ -63,7 +63,8 @@ def _entered(path: Path, root: Path, above: tuple[Path, ...]) -> tuple[Path, ...
         target = path.resolve()
     except (OSError, RuntimeError):  # a link to itself
         return None
-    return (*above, target) if inside(path, root) and target not in above else None
+    round_trip = target in above or path.parent.resolve().is_relative_to(target)
+    return (*above, target) if inside(path, root) and not round_trip else None
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -106,8 +107,8 @@ def fault(path: Path, root: Path) -> Reject | None:
         return Reject("unreadable", "found a link that leads to itself, expected a file")
     except OSError as error:
         return Reject("unreadable", f"found no file that can be opened ({error.strerror})")
-    if stat.S_ISDIR(mode):
-        return Reject("unreadable", "found a folder that cannot be listed, or a link to one above")
+    if stat.S_ISDIR(mode) and not path.is_symlink():
+        return Reject("unreadable", "found a folder that may not be listed")
     if not stat.S_ISREG(mode):
-        return Reject("not_a_file", "found a pipe, a socket or a device, expected a file")
+        return Reject("not_a_file", "found a pipe, a device or a link going round, expected a file")
     return None
