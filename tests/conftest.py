@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.build import BuildSummary, build
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.workspace import Workspace, open_workspace
+
+# Speed is no matter of tests; and where nobody watches, a run must not differ from the last one.
+settings.register_profile("occlufer", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("occlufer")
 
 ROOT = Path(__file__).resolve().parents[1]
 
