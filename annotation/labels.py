@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from occlufer.config import BuildConfig
+from occlufer.outcome import UNLABELLED
+from occlufer.pipeline import stages_before
 from occlufer.record import Reject, Result, Vote
 from occlufer.schema import LABELS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
 VERSION = 1
-AFTER = ("faces", "occlusion", "hashes", "dedup")
+AFTER = stages_before("labels")
 
 
 def stage(config: BuildConfig) -> SetStage:
@@ -37,10 +39,10 @@ def label_sample(image: str, votes: set[Vote]) -> Result:
     most = max(counts)
     value = {"votes": counts}
     if most == 0:
-        return Result(image, value, Reject("unlabelled", "no rater has voted"))
+        return Result(image, value, Reject(UNLABELLED, "no rater has voted"))
     winners = [label for label, count in zip(LABELS, counts, strict=True) if count == most]
     if len(winners) > 1:
         detail = f"{' and '.join(winners)} have {most} of {len(votes)} votes each"
-        return Result(image, value, Reject("unlabelled", detail))
+        return Result(image, value, Reject(UNLABELLED, detail))
     agreement = round(most / len(votes), 4)
     return Result(image, {**value, "label": winners[0], "agreement": agreement})

@@ -15,7 +15,7 @@ COUNT = 600
 REPEATS = 5
 IMPORTS = """
 import importlib
-from occlufer.build import GATHER, STAGE_MODULES
+from occlufer.pipeline import GATHER, STAGE_MODULES
 for name in (GATHER, *STAGE_MODULES.values()):
     importlib.import_module(name)
 """

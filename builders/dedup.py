@@ -15,6 +15,7 @@ from PIL import Image
 
 from occlufer.config import BuildConfig, DedupConfig
 from occlufer.images import ImageStore
+from occlufer.pipeline import stages_before
 from occlufer.record import Record, Reject, Result
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
@@ -25,7 +26,7 @@ from .pixels import decode_rgb
 from .search import distances, hashes_from_hex, neighbours
 
 VERSION = 2
-AFTER = ("faces", "occlusion", "hashes")
+AFTER = stages_before("dedup")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from occlufer.config import BuildConfig
 from occlufer.errors import GateError
 from occlufer.lock import LOCK_NAME, Lock, made_with
+from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import SetStage
@@ -25,7 +26,7 @@ from .detectors import open_detector
 from .swap import restore, swap_into_place
 
 VERSION = 1
-STAGES = ("faces", "occlusion", "hashes", "dedup", "labels", "split")
+AFTER = stages_before("publish")
 # Large enough for the Hub, small enough to fetch again; rows enough for a page of the viewer.
 SHARD_BYTES = 500_000_000
 ROWS_PER_GROUP = 100
@@ -36,7 +37,7 @@ def stage(config: BuildConfig) -> SetStage:
     params = {"version": VERSION, "name": config.out.name, "lock": lock_config(config)}
     return SetStage(
         "publish",
-        STAGES,
+        AFTER,
         params,
         partial(publish, config=config),
         ready=partial(is_published, out=config.out),
@@ -51,7 +52,7 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     publish.
     """
     out = config.out.resolve()
-    if not workspace.catalog.images_passing(STAGES):
+    if not workspace.catalog.images_passing(AFTER):
         raise GateError(
             f"{out}: nothing to publish, for no sample has a label; `occlufer report` shows what "
             "became of every record"
@@ -126,7 +127,7 @@ def _write_shards(fresh: Path, workspace: Workspace) -> dict[str, list[str]]:
 def _samples(workspace: Workspace, split: str) -> list[str]:
     """Return the images of a split by hash, which mixes the classes."""
     catalog = workspace.catalog
-    passing = catalog.images_passing(STAGES)
+    passing = catalog.images_passing(AFTER)
     return [image for image in passing if catalog.value("split", image)["split"] == split]
 
 
@@ -162,7 +163,7 @@ def _lock(fresh: Path, workspace: Workspace, config: BuildConfig, names: list[st
     types: Counter[str] = Counter()
     terms: dict[str, dict[str, Any]] = {}
     catalog = workspace.catalog
-    for image in catalog.images_passing(STAGES):
+    for image in catalog.images_passing(AFTER):
         owner = catalog.owner(image)
         counts[catalog.value("split", image)["split"]][catalog.value("labels", image)["label"]] += 1
         types.update(catalog.value("occlusion", image)["types"] or ["none"])

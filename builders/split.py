@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from occlufer.config import BuildConfig
 from occlufer.errors import OccluferError
+from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
 VERSION = 1
-AFTER = ("faces", "occlusion", "hashes", "dedup", "labels")
+AFTER = stages_before("split")
 
 
 def stage(config: BuildConfig) -> SetStage:

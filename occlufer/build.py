@@ -16,23 +16,12 @@ from occlufer.errors import GateError, UsageError
 from occlufer.images import DamagedImageError
 from occlufer.lock import LOCK_NAME
 from occlufer.outcome import UNLABELLED, Outcome, outcomes, write_rejected
+from occlufer.pipeline import GATHER, STAGE_MODULES
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import run_stage
 from occlufer.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
-
-# Parts are named, not imported: the core knows none of them, and starting stays fast.
-GATHER = "occlufer.builders.gather"
-STAGE_MODULES = {
-    "faces": "occlufer.builders.faces",
-    "occlusion": "occlufer.builders.occlusion",
-    "hashes": "occlufer.builders.hashes",
-    "dedup": "occlufer.builders.dedup",
-    "labels": "occlufer.annotation.labels",
-    "split": "occlufer.builders.split",
-    "publish": "occlufer.builders.publish",
-}
 
 
 @dataclass(frozen=True)

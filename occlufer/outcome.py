@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.catalog import Catalog
+from occlufer.pipeline import STAGES
 from occlufer.record import Record, Reject
 
-# In the order in which a sample meets them.
-STAGES = ("faces", "occlusion", "hashes", "dedup", "labels", "split", "publish")
 UNLABELLED = "unlabelled"
 
 

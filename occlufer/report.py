@@ -11,6 +11,7 @@ from occlufer.catalog import Catalog
 from occlufer.errors import MissingError, UsageError
 from occlufer.outcome import Outcome, outcomes
 from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
+from occlufer.pipeline import STAGES
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
 from occlufer.score import score
 from occlufer.workspace import Workspace, open_workspace
@@ -52,7 +53,7 @@ def _funnel(known: list[Outcome]) -> str:
     counts: Counter[tuple[str, str]] = Counter(
         (o.stage, o.reject.reason if o.reject else "published") for o in known
     )
-    order = ("gather", "faces", "occlusion", "hashes", "dedup", "labels", "split", "publish", "")
+    order = ("gather", *STAGES, "")
     rows: list[tuple[str, str, int, str]] = []
     left = len(known)
     for stage, reason in sorted(counts, key=lambda key: (order.index(key[0]), key[1])):

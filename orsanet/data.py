@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.errors import MissingError, UsageError
+from occlufer.lock import LOCK_NAME
 from occlufer.schema import LABELS, SPLITS
 
 from .priors import part_maps, point_maps
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 
 VERSION = 2
 CACHE_NAME = "cache.json"
-LOCK_NAME = "occlu_fer.lock"
 COLUMNS = ("image", "label", "landmarks", "sha256")
 ROWS_AT_ONCE = 64
 # The square around the 68 points, which end at the brows: its side as a multiple of their larger

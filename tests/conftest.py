@@ -132,3 +132,14 @@ def built_config(tmp_path_factory: pytest.TempPathFactory) -> BuildConfig:
 def built(built_config: BuildConfig) -> BuildSummary:
     """The account of one build of 150 drawn records; nobody changes its folders."""
     return build(built_config)
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[[Path], dict[str, bytes]]:
+    """Every file under a folder: {path: bytes}."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    return read

