@@ -59,6 +59,6 @@ def row(image: str, workspace: Workspace) -> dict[str, Any]:
         "licence": owner.facts.licence,
         "attribution": owner.facts.attribution,
         "sha256": faces["crop"],
-        "phash": catalog.value("hashes", image)["phash64"]["itself"],
+        "phash": catalog.value("hashes", image)["phash64"],
         "group": catalog.value("dedup", image)["group"],
     }

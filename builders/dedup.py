@@ -1,31 +1,38 @@
 """Duplicates, of which one is kept, and related samples, which stay on one side of the split.
 
-The two kinds of edge are explained in docs/decisions/0004-two-kinds-of-edge.md.
+Why there are two kinds of edge: docs/decisions/0004-two-kinds-of-edge.md. `hash_images`,
+`neighbours` and `find_duplicates` work on any pictures, the stage on those of a workspace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
 from occlufer.config import BuildConfig, DedupConfig
-from occlufer.images import ImageStore
 from occlufer.pipeline import stages_before
 from occlufer.record import Record, Reject, Result
-from occlufer.stages import SetStage
+from occlufer.stages import SetStage, fingerprint
 from occlufer.workspace import Workspace
 
-from .groups import group_ids
-from .hashes import VIEWS, small_grey
-from .pixels import decode_rgb
-from .search import distances, hashes_from_hex, neighbours
+from .clusters import Clusters, cluster, find_duplicates, limits
+from .edges import Edge, Edges, first_alike, joined, near_edges
+from .group_file import read_groups
+from .hash_table import HashTable, from_hex, table_of
+from .hashes import grey_of, hash_images
+from .search import neighbours
+from .stars import Drop
 
-VERSION = 2
+__all__ = ["Clusters", "find_duplicates", "hash_images", "neighbours", "stage"]
+
+VERSION = 3
 AFTER = stages_before("dedup")
 
 
@@ -37,164 +44,183 @@ class Candidate:
     crop: str
     owner: Record
     pixels: int
-    phash64: tuple[str, ...]
-    """One hash per view, in the order of VIEWS."""
-    phash256: tuple[str, ...]
+    sharpness: float
 
 
 @dataclass(frozen=True)
-class Edge:
-    """Sample `a`, seen in `view`, is near sample `b` as it is; both are positions."""
+class Known:
+    """The edges that an earlier run has found."""
 
-    a: int
-    b: int
-    view: str
-    bits64: int
-    bits256: int
+    searched: NDArray[np.bool_]
+    """(n,): whether a sample's edges to all others that were searched are among them."""
+    edges: Edges
+    measured: dict[Edge, float]
+    """The block differences that were measured."""
 
 
 def stage(config: BuildConfig) -> SetStage:
-    """Return the stage."""
-    params = {"version": VERSION, **vars(config.dedup)}
-    return SetStage("dedup", AFTER, params, partial(find_duplicates, settings=config.dedup))
+    """Return the stage; raises MissingError or UsageError if the file of groups cannot be read."""
+    groups = read_groups(config.dedup.groups)
+    function = partial(cluster_samples, settings=config.dedup, groups=groups)
+    return SetStage("dedup", AFTER, params(config.dedup), function)
 
 
-def find_duplicates(workspace: Workspace, settings: DedupConfig) -> Iterable[Result]:
+def params(settings: DedupConfig) -> dict[str, Any]:
+    """Return the settings as JSON has them, the file of groups by its content."""
+    path = settings.groups
+    sha256 = None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"version": VERSION, **vars(settings), "groups": sha256, "keep": sorted(settings.keep)}
+
+
+def cluster_samples(
+    workspace: Workspace, settings: DedupConfig, groups: dict[str, str]
+) -> Iterable[Result]:
     """Yield, per image, the `group` it belongs to, or what it is a duplicate of as a reject.
 
-    The result does not depend on the order in which images came.
+    Only samples that no earlier run has searched are searched now; the result is that of searching
+    all, and does not depend on the order in which images came. `groups` is {record: group}.
     """
-    candidates = sorted(_candidates(workspace), key=_precedence)
-    edges = near_edges(candidates, settings)
-    blocks = partial(_block_difference, candidates, workspace.images, {})
-
-    def verify(edge: Edge) -> bool:
-        return blocks(edge) <= settings.block_difference
-
-    stars = star_clusters(len(candidates), _near(edges, settings), verify)
-    groups = group_ids(
+    candidates, table = _candidates(workspace)
+    first = first_alike(table)
+    tag = _tag(workspace, settings)
+    known = _known(workspace, candidates, first, tag)
+    leaders = np.flatnonzero(first == np.arange(first.size))
+    rank = np.argsort(np.argsort([candidate.image for candidate in candidates]))
+    new = near_edges(table, limits(settings), leaders, ~known.searched[leaders], rank)
+    edges = joined([known.edges, new])
+    measured = dict(known.measured)
+    clusters = cluster(
         [candidate.image for candidate in candidates],
-        [(edge.a, edge.b) for edge in edges if edge.bits256 <= settings.related_bits],
-        [_subject(candidate.owner) for candidate in candidates],
+        first,
+        edges,
+        lambda position: grey_of(workspace.images.get(candidates[position].crop)),
+        settings,
+        _joined(candidates, groups),
+        {i for i, candidate in enumerate(candidates) if candidate.owner.id in settings.keep},
+        measured,
     )
+    near = _near(candidates, edges, measured)
     for i, candidate in enumerate(candidates):
-        if i not in stars:
-            yield Result(candidate.image, {"group": groups[i]})
-            continue
-        edge = stars[i]
-        kept = candidates[edge.a + edge.b - i]
-        value = {
-            "group": groups[i],
-            "kept": kept.image,
-            "view": edge.view,
-            "phash64_bits": edge.bits64,
-            "phash256_bits": edge.bits256,
-            "block_difference": round(blocks(edge), 2),
-        }
-        yield Result(candidate.image, value, Reject("duplicate", _detail(kept, value)))
+        value: dict[str, Any] = {"group": clusters.groups[i]}
+        if first[i] == i:
+            value |= {"searched": tag, "near": near.get(i, [])}
+        yield _result(candidate, value, candidates, clusters.dropped.get(i))
 
 
-def near_edges(candidates: list[Candidate], settings: DedupConfig) -> list[Edge]:
-    """Return the pairs that are near in some view, one edge a pair and view."""
-    itself64 = hashes_from_hex([c.phash64[0] for c in candidates])
-    itself256 = hashes_from_hex([c.phash256[0] for c in candidates])
-    radius = max(settings.phash256_bits, settings.related_bits)
-    edges = []
-    for number, view in enumerate(VIEWS):
-        queries = hashes_from_hex([c.phash256[number] for c in candidates])
-        a, b, bits256 = neighbours(queries, itself256, radius)
-        keep = a < b if view == "itself" else a != b
-        a, b, bits256 = a[keep], b[keep], bits256[keep]
-        bits64 = distances(hashes_from_hex([c.phash64[number] for c in candidates])[a], itself64[b])
-        rows = zip(a.tolist(), b.tolist(), bits64.tolist(), bits256.tolist(), strict=True)
-        edges += [Edge(i, j, view, near64, near256) for i, j, near64, near256 in rows]
-    return edges
+def _result(
+    candidate: Candidate, value: dict[str, Any], candidates: list[Candidate], drop: Drop | None
+) -> Result:
+    if drop is None:
+        return Result(candidate.image, value)
+    kept = candidates[drop.kept]
+    value |= {
+        "kept": kept.image,
+        "view": drop.edge.view,
+        "phash64_bits": drop.edge.bits64,
+        "phash256_bits": drop.edge.bits256,
+        "block_difference": round(drop.block_difference, 2),
+    }
+    detail = (
+        f"of {kept.owner.id} in the view {value['view']}: phash64 {value['phash64_bits']} bits, "
+        f"phash256 {value['phash256_bits']} bits, blocks {value['block_difference']} grey levels"
+    )
+    return Result(candidate.image, value, Reject("duplicate", detail))
 
 
-def star_clusters(count: int, near: list[Edge], verify: Callable[[Edge], bool]) -> dict[int, Edge]:
-    """Return {dropped position: the edge to the one that is kept}.
-
-    Whoever comes first in the order is kept; a sample is dropped only for one that is kept and
-    that it was itself compared with, so likeness never travels along a chain. Only what could
-    still be dropped is verified: once a sample, not once a pair.
-    """
-    by_position: dict[int, list[Edge]] = {}
-    for edge in near:
-        by_position.setdefault(min(edge.a, edge.b), []).append(edge)
-    dropped: dict[int, Edge] = {}
-    for kept in range(count):
-        if kept in dropped:
-            continue
-        for edge in sorted(by_position.get(kept, []), key=lambda edge: edge.bits256):
-            other = edge.a + edge.b - kept
-            if other not in dropped and verify(edge):
-                dropped[other] = edge
-    return dropped
+# What the catalog holds ---------------------------------------------------------------------------
 
 
-def block_difference(a: Any, b: Any) -> float:
-    """Return the largest mean grey-level difference of any 8x8 block of two (32, 32) pictures.
-
-    `b` is first fitted to `a` in gain and offset; the worst quarter of the pixels does not count
-    in the fit, so that a pasted mask cannot pull it.
-    """
-    x, y = a.ravel().astype(np.float64), b.ravel().astype(np.float64)
-    weight = np.ones(x.size, dtype=bool)
-    for _ in range(3):
-        terms = np.stack([y[weight], np.ones(int(weight.sum()))], axis=1)
-        gain, offset = np.linalg.lstsq(terms, x[weight], rcond=None)[0]
-        residual = np.abs(x - gain * y - offset)
-        weight = residual <= np.quantile(residual, 0.75)
-    difference = (x - gain * y - offset).reshape(4, 8, 4, 8)
-    return float(np.abs(difference.mean(axis=(1, 3))).max())
-
-
-def _near(edges: list[Edge], settings: DedupConfig) -> list[Edge]:
-    """Return the edges whose hashes are those of duplicates."""
-    return [
-        edge
-        for edge in edges
-        if edge.bits64 <= settings.phash64_bits and edge.bits256 <= settings.phash256_bits
-    ]
-
-
-def _block_difference(
-    candidates: list[Candidate], store: ImageStore, seen: dict[tuple[int, str], Any], edge: Edge
-) -> float:
-    """Return the block difference of an edge; `seen` keeps the small pictures made so far."""
-    for position, view in ((edge.a, edge.view), (edge.b, "itself")):
-        if (position, view) not in seen:
-            image = Image.fromarray(decode_rgb(store.get(candidates[position].crop)))
-            seen[position, view] = small_grey(VIEWS[view](image.convert("L")))
-    return block_difference(seen[edge.a, edge.view], seen[edge.b, "itself"])
-
-
-def _candidates(workspace: Workspace) -> Iterable[Candidate]:
+def _candidates(workspace: Workspace) -> tuple[list[Candidate], HashTable]:
+    """Return the samples in the order of precedence, and their hashes."""
     catalog = workspace.catalog
-    for image in catalog.images_passing(AFTER):
-        faces, hashes = catalog.value("faces", image), catalog.value("hashes", image)
-        yield Candidate(
-            image,
-            faces["crop"],
-            catalog.owner(image),
-            faces["width"] * faces["height"],
-            tuple(hashes["phash64"][view] for view in VIEWS),
-            tuple(hashes["phash256"][view] for view in VIEWS),
-        )
+    passing = set(catalog.images_passing(AFTER))
+    owners = {image: records[0] for image, records in catalog.holders() if image in passing}
+    sizes = {
+        result.image: (result.value["crop"], result.value["width"] * result.value["height"])
+        for result in catalog.results("faces")
+        if result.image in passing
+    }
+    found, rows = [], []
+    for result in catalog.results("hashes"):
+        if result.image not in passing:
+            continue
+        crop, pixels = sizes[result.image]
+        sharpness = result.value["sharpness"]
+        owner = owners[result.image]
+        found.append(Candidate(result.image, crop, owner, pixels, sharpness))
+        rows.append({name: from_hex(result.value[name]) for name in HASHES})
+    order = sorted(range(len(found)), key=lambda i: _precedence(found[i]))
+    return [found[i] for i in order], table_of(rows[i] for i in order)
+
+
+HASHES = ("phash64", "phash256", "dhash64", "views64", "views256")
 
 
 def _precedence(candidate: Candidate) -> tuple[Any, ...]:
     # A sample without a vote would take the labelled copies with it.
     unlabelled = not candidate.owner.facts.votes
-    return unlabelled, candidate.owner.rank, -candidate.pixels, candidate.image
+    owner = candidate.owner
+    return unlabelled, owner.rank, -candidate.pixels, -candidate.sharpness, candidate.image
 
 
-def _subject(owner: Record) -> str | None:
-    return None if owner.facts.subject is None else f"{owner.source}/{owner.facts.subject}"
+def _joined(candidates: list[Candidate], groups: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of samples of one subject, or of one group of the user's."""
+    members: dict[tuple[str, str], list[int]] = {}
+    for i, candidate in enumerate(candidates):
+        owner = candidate.owner
+        if owner.facts.subject is not None:
+            members.setdefault((owner.source, owner.facts.subject), []).append(i)
+        if owner.id in groups:
+            members.setdefault(("", groups[owner.id]), []).append(i)
+    for together in members.values():
+        yield from itertools.pairwise(together)
 
 
-def _detail(kept: Candidate, value: dict[str, Any]) -> str:
-    return (
-        f"of {kept.owner.id} in the view {value['view']}: phash64 {value['phash64_bits']} bits, "
-        f"phash256 {value['phash256_bits']} bits, blocks {value['block_difference']} grey levels"
-    )
+# Edges of earlier runs ----------------------------------------------------------------------------
+
+
+def _tag(workspace: Workspace, settings: DedupConfig) -> str:
+    """Return what edges depend on, beside the samples: others are searched anew."""
+    hashes = workspace.catalog.fingerprint("hashes")
+    return fingerprint(VERSION, vars(limits(settings)), hashes)[:12]
+
+
+def _known(
+    workspace: Workspace, candidates: list[Candidate], first: NDArray[np.int64], tag: str
+) -> Known:
+    """Return the edges that the catalog's results hold, between the first ones alike."""
+    position = {candidate.image: i for i, candidate in enumerate(candidates)}
+    searched = np.zeros(len(candidates), dtype=bool)
+    rows: list[tuple[int, ...]] = []
+    measured: dict[Edge, float] = {}
+    results = [
+        result
+        for result in workspace.catalog.results("dedup")
+        if result.value.get("searched") == tag and result.image in position
+    ]
+    for result in results:
+        searched[first[position[result.image]]] = True
+    for result in results:
+        a = position[result.image]
+        for other, seen, taken, bits64, bits256, blocks in result.value["near"]:
+            b = position.get(other)
+            if b is None or not searched[first[b]]:
+                continue
+            edge = Edge(int(first[a]), int(first[b]), seen, taken, bits64, bits256)
+            rows.append((edge.a, edge.b, seen, taken, bits64, bits256))
+            if blocks is not None and (edge.a, edge.b) == (a, b):
+                measured[edge] = blocks
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 6).T
+    return Known(searched, Edges(*columns), measured)
+
+
+def _near(
+    candidates: list[Candidate], edges: Edges, measured: dict[Edge, float]
+) -> dict[int, list[list[Any]]]:
+    """Return {position: its edges as `_known` reads them}."""
+    near: dict[int, list[list[Any]]] = {}
+    for edge in edges:
+        blocks = measured.get(edge)
+        row = [edge.seen, edge.taken, edge.bits64, edge.bits256, blocks]
+        near.setdefault(edge.a, []).append([candidates[edge.b].image, *row])
+    return {position: sorted(rows, key=lambda row: row[:5]) for position, rows in near.items()}

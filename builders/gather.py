@@ -21,7 +21,7 @@ from .pixels import BLANK_SPREAD, BadImageError, decode_rgb, spread
 from .sources import fer2013, image_folder, synthetic
 from .sources.entry import Entry
 
-VERSION = 1
+VERSION = 2
 
 
 class Source(Protocol):

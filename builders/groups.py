@@ -3,35 +3,132 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 
-def group_ids(
-    images: list[str], related: Iterable[tuple[int, int]], subjects: list[str | None]
-) -> list[str]:
-    """Return the group of each of `images`: connected by `related` pairs or by the same subject.
+@dataclass(frozen=True)
+class Groups:
+    """The group of every image, and the likenesses that were cut to keep groups small."""
 
-    A group's name is a hash of its smallest image hash: opaque, and independent of the order.
+    names: list[str]
+    """A hash of the group's smallest image hash: opaque, and independent of the order."""
+    cut: list[tuple[int, int]]
+    """Pairs of positions whose likeness did not join their groups."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Positions a and b look alike; the smaller the distance, the more."""
+
+    a: int
+    b: int
+    distance: int
+
+
+def find_groups(
+    images: list[str],
+    joined: Iterable[tuple[int, int]],
+    alike: Iterable[Likeness],
+    largest: int,
+    widest: int,
+) -> Groups:
+    """Return the groups of `images`.
+
+    What is `joined` (copies, one subject, a user's group) is always together. Likenesses join what
+    they connect, the nearest first, while a group has at most `largest` members and is at most
+    `widest` steps wide; what is joined counts as one member. A likeness beyond that is cut: chains
+    of look-alikes would tie everything to everything.
     """
-    parent = list(range(len(images)))
+    firm = _Forest(len(images))
+    for a, b in joined:
+        firm.join(a, b)
+    members = _Clusters(largest, widest)
+    cut = []
 
-    def root(i: int) -> int:
+    def order(likeness: Likeness) -> tuple[int, list[str]]:
+        return likeness.distance, sorted((images[likeness.a], images[likeness.b]))
+
+    # By the roots' smallest images, so that the order in which images came decides nothing.
+    name = firm.smallest(images)
+    for likeness in sorted(alike, key=order):
+        if not members.join(name[firm.root(likeness.a)], name[firm.root(likeness.b)]):
+            cut.append((likeness.a, likeness.b))
+    smallest = [members.name(name[firm.root(i)]) for i in range(len(images))]
+    return Groups([_opaque(image) for image in smallest], cut)
+
+
+def _opaque(image: str) -> str:
+    return "g" + hashlib.sha256(f"group of {image}".encode()).hexdigest()[:12]
+
+
+class _Forest:
+    """Sets of positions that are joined."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, i: int) -> int:
+        parent = self._parent
         while parent[i] != i:
             parent[i] = parent[parent[i]]
             i = parent[i]
         return i
 
-    first: dict[str, int] = {}
-    same_subject = [
-        (first.setdefault(subject, i), i) for i, subject in enumerate(subjects) if subject
-    ]
-    for a, b in [*related, *same_subject]:
-        parent[root(a)] = root(b)
-    smallest: dict[int, str] = {}
-    for i, image in enumerate(images):
-        smallest[root(i)] = min(image, smallest.get(root(i), image))
-    return [_name(smallest[root(i)]) for i in range(len(images))]
+    def join(self, a: int, b: int) -> None:
+        self._parent[self.root(a)] = self.root(b)
+
+    def smallest(self, images: list[str]) -> dict[int, str]:
+        """Return {root: the smallest of its images}."""
+        found: dict[int, str] = {}
+        for i, image in enumerate(images):
+            root = self.root(i)
+            found[root] = min(image, found.get(root, image))
+        return found
 
 
-def _name(image: str) -> str:
-    return "g" + hashlib.sha256(f"group of {image}".encode()).hexdigest()[:12]
+class _Clusters:
+    """Clusters of names that grow by links until they would be too large or too wide."""
+
+    def __init__(self, largest: int, widest: int) -> None:
+        self._largest, self._widest = largest, widest
+        self._links: dict[str, set[str]] = {}
+        self._cluster: dict[str, list[str]] = {}
+        self._width: dict[str, int] = {}
+
+    def name(self, member: str) -> str:
+        """Return the smallest member of the cluster."""
+        return min(self._cluster.get(member, [member]))
+
+    def join(self, a: str, b: str) -> bool:
+        """Link a and b and return True, or False if their cluster would grow too large."""
+        left, right = self._cluster.get(a, [a]), self._cluster.get(b, [b])
+        if left is right or a == b:
+            self._link(a, b)
+            return True
+        steps = self._farthest(a) + 1 + self._farthest(b)
+        width = max(self._width.get(left[0], 0), self._width.get(right[0], 0), steps)
+        if len(left) + len(right) > self._largest or width > self._widest:
+            return False
+        self._link(a, b)
+        together = left + right
+        for member in together:
+            self._cluster[member] = together
+        self._width[together[0]] = width
+        return True
+
+    def _link(self, a: str, b: str) -> None:
+        self._links.setdefault(a, set()).add(b)
+        self._links.setdefault(b, set()).add(a)
+
+    def _farthest(self, start: str) -> int:
+        """Return how many links the farthest member of a cluster is away."""
+        steps, queue = {start: 0}, deque([start])
+        while queue:
+            member = queue.popleft()
+            for near in self._links.get(member, ()):
+                if near not in steps:
+                    steps[near] = steps[member] + 1
+                    queue.append(near)
+        return max(steps.values())

@@ -1,60 +1,33 @@
-"""Perceptual hashes of every crop, as it is and in the views under which copies turn up."""
+"""Perceptual hashes: those of imagehash, bit for bit, and those of the views a copy is known by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.config import BuildConfig
+from occlufer.engine import map_local
 from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
-from .pixels import decode_rgb
+from .compiled import compiled
+from .hash_table import Hashes, HashTable, in_hex, table_of
+from .pixels import open_picture, to_rgb, upright
+from .resample import Grey, resize, resize_to
+from .views import HASHED, ITSELF, small
 
-VERSION = 1
+VERSION = 2
+Picture = bytes | Path | str | Image.Image
 
-# How much a view cuts off: what people trim from a picture, and detectors from a face.
-CUT = 0.08
-
-
-def _cut(
-    left: float, top: float, right: float, bottom: float
-) -> Callable[[Image.Image], Image.Image]:
-    def view(image: Image.Image) -> Image.Image:
-        width, height = image.size
-        box = (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
-        return image.crop(tuple(round(v) for v in box))  # type: ignore[arg-type]
-
-    return view
-
-
-def _turned(degrees: float) -> Callable[[Image.Image], Image.Image]:
-    def view(image: Image.Image) -> Image.Image:
-        # A turned picture has black corners: both the turn and the cut belong to the view.
-        turned = image.rotate(degrees, resample=Image.Resampling.BILINEAR)
-        return _cut(CUT / 2, CUT / 2, CUT / 2, CUT / 2)(turned)
-
-    return view
-
-
-# "itself" is what others are compared with; the others are what a copy of it may have become.
-VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "itself": lambda image: image,
-    "mirror": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
-    "centre": _cut(CUT, CUT, CUT, CUT),
-    "top_left": _cut(0, 0, 2 * CUT, 2 * CUT),
-    "top_right": _cut(2 * CUT, 0, 0, 2 * CUT),
-    "bottom_left": _cut(0, 2 * CUT, 2 * CUT, 0),
-    "bottom_right": _cut(2 * CUT, 2 * CUT, 0, 0),
-    "without_top": _cut(0, CUT, 0, 0),
-    "without_bottom": _cut(0, 0, 0, CUT),
-    "turned_left": _turned(4),
-    "turned_right": _turned(-4),
-}
+VIEW_PX = 64
+ORIENTATION = 0x0112  # the EXIF tag
 
 
 def stage(config: BuildConfig) -> ImageStage:
@@ -63,21 +36,160 @@ def stage(config: BuildConfig) -> ImageStage:
 
 
 def find_hashes(item: ImageItem) -> Result:
-    """Return `phash64`, `phash256` {view: hex} and `dhash64`, as imagehash computes them."""
-    image = Image.fromarray(decode_rgb(item.store.get(item.values["faces"]["crop"])))
-    grey = image.convert("L")  # what imagehash does first, done once for all views
-    views = {name: view(grey) for name, view in VIEWS.items()}
-    value = {
-        "phash64": {name: str(imagehash.phash(view)) for name, view in views.items()},
-        "phash256": {
-            name: str(imagehash.phash(view, hash_size=16)) for name, view in views.items()
-        },
-        "dhash64": str(imagehash.dhash(grey)),
+    """Return `phash64`, `phash256`, `dhash64`, `views64`, `views256` in hex, and `sharpness`."""
+    seen = look(item.store.get(item.values["faces"]["crop"]), views=True)
+    hashes = {name: in_hex(words) for name, words in seen.hashes.items()}
+    return Result(item.image, {**hashes, "sharpness": seen.sharpness})
+
+
+def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = False) -> HashTable:
+    """Return the hashes of pictures, given as paths, bytes of files, or Pillow images.
+
+    The three published hashes are those that imagehash gives for the picture as Pillow opens it;
+    `views` adds those of the upright picture's views and parts. Each is decoded once. Raises
+    BadImageError for what is no picture, OSError for what cannot be read.
+    """
+    looks = map_local(partial(look, views=views), pictures, workers)
+    return table_of((seen.hashes for seen in looks), views)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at a picture tells."""
+
+    hashes: dict[str, Hashes]
+    """{column of HashTable: words}."""
+    pixels: int
+    sharpness: float
+    """Grey levels, see `sharpness`; to a hundredth, for finer digits tell nothing."""
+
+
+def look(picture: Picture, views: bool) -> Look:
+    """Return what `hash_images` finds out about one picture, and how large and sharp it is."""
+    with _opened(picture) as image:
+        grey = _grey(image)
+        pixels = image.width * image.height
+        return Look(_hashes(image, grey, views), pixels, round(float(sharpness(grey)), 2))
+
+
+def grey_of(picture: Picture) -> Grey:
+    """Return the upright picture in grey, uint8 (H, W)."""
+    with _opened(picture) as image:
+        return _seen(image, _grey(image))
+
+
+@compiled
+def sharpness(grey: Any) -> Any:
+    """Return the mean absolute second difference of the grey levels: blurred copies have less."""
+    height, width = grey.shape
+    total = 0
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            around = np.int64(grey[y - 1, x]) + grey[y + 1, x] + grey[y, x - 1] + grey[y, x + 1]
+            total += abs(4 * np.int64(grey[y, x]) - around)
+    return total / max((height - 2) * (width - 2), 1)
+
+
+# From a picture to its hashes ---------------------------------------------------------------------
+
+
+def _opened(picture: Picture) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture.copy()
+    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return open_picture(data)
+
+
+def _grey(image: Image.Image) -> Grey:
+    """Return the picture in grey as imagehash makes it, uint8 (H, W)."""
+    return np.asarray(image.convert("L"))
+
+
+def _seen(image: Image.Image, grey: Grey) -> Grey:
+    """Return the picture in grey as people see it: upright, on white where it is transparent."""
+    plain = image.mode in ("L", "RGB") and "transparency" not in image.info
+    if plain and image.getexif().get(ORIENTATION, 1) == 1:
+        return grey
+    return _grey(to_rgb(upright(image)))
+
+
+def _hashes(image: Image.Image, grey: Grey, views: bool) -> dict[str, Hashes]:
+    """Return {field of HashTable: words} of one picture."""
+    published = _published(grey)
+    if not views:
+        return published
+    seen = _seen(image, grey)
+    itself = published if seen is grey else _published(seen)
+    return {**published, **_of_views(seen, itself)}
+
+
+def _published(grey: Grey) -> dict[str, Hashes]:
+    picture64, picture256, columns = resize_to(grey, [(32, 32), (64, 64), (9, 8)])
+    return {
+        "phash64": _phash(picture64),
+        "phash256": _phash(picture256),
+        "dhash64": _words(columns[:, 1:] > columns[:, :-1]),
     }
-    return Result(item.image, value)
 
 
-def small_grey(image: Image.Image) -> NDArray[np.float32]:
-    """Return the picture as float32 (32, 32) grey levels, what two views are compared on."""
-    small = image.convert("L").resize((32, 32), Image.Resampling.LANCZOS)
-    return np.asarray(small, dtype=np.float32)
+def _phash(picture: Grey) -> Hashes:
+    # imagehash's own transform: on plain pictures the last digit decides on which side a wave is.
+    from scipy.fftpack import dct
+
+    size = len(picture) // 4
+    waves = dct(dct(picture, axis=0)[:size], axis=1)[:, :size]
+    ordered = np.sort(waves, axis=None)
+    middle = ordered.size // 2
+    return _words(waves > (ordered[middle - 1] + ordered[middle]) / 2)
+
+
+def _of_views(grey: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
+    """Return the hashes of everything in HASHED; the picture itself has its published ones.
+
+    The others are taken from a small picture, both hashes of a view from the same waves.
+    """
+    base = small(grey)
+    waves = [
+        _low_waves(resize(view.of(base), VIEW_PX, VIEW_PX), COSINES)
+        for name, view in HASHED.items()
+        if name != ITSELF
+    ]
+    views64 = [itself["phash64"], *(_words(_above_median(w[:8, :8])) for w in waves)]
+    views256 = [itself["phash256"], *(_words(_above_median(w)) for w in waves)]
+    return {"views64": np.concatenate(views64), "views256": np.stack(views256)}
+
+
+# The lowest 16 waves of the DCT-II, (16, VIEW_PX).
+COSINES = np.cos(
+    np.pi / VIEW_PX * np.outer(np.arange(16), np.arange(VIEW_PX) + 0.5),
+).astype(np.float32)
+
+
+@compiled
+def _low_waves(picture: Any, cosines: Any) -> Any:
+    size, width = cosines.shape
+    columns = np.zeros((size, width), dtype=np.float32)
+    for i in range(size):
+        for y in range(width):
+            for x in range(width):
+                columns[i, x] += cosines[i, y] * np.float32(picture[y, x])
+    turned = np.ascontiguousarray(cosines.T)
+    waves = np.zeros((size, size), dtype=np.float32)
+    for i in range(size):
+        for x in range(width):
+            for j in range(size):
+                waves[i, j] += columns[i, x] * turned[x, j]
+    return waves
+
+
+@compiled
+def _above_median(waves: Any) -> Any:
+    ordered = np.sort(waves.copy().ravel())
+    middle = ordered.size // 2
+    median = (ordered[middle - 1] + ordered[middle]) / 2
+    return waves > median
+
+
+def _words(bits: NDArray[np.bool_]) -> Hashes:
+    """Return bits, in rows from the top, as uint64 (bits / 64,)."""
+    return np.packbits(bits).view(">u8").astype(np.uint64)

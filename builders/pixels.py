@@ -36,14 +36,28 @@ def decode_rgb(data: bytes) -> Pixels:
     Transparent pixels become white, 16-bit greys are scaled to 8, of an animation the first
     picture counts.
     """
+    image = open_picture(data)
+    try:
+        return np.asarray(to_rgb(upright(image)))
+    except Exception as error:  # decoders raise many kinds: OSError, ValueError, SyntaxError
+        raise BadImageError("undecodable", f"{image.format}: {_one_line(error)}") from None
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Return the picture as Pillow opens it, decoded; raises BadImageError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns where the checks here decide
         image = _open(data)
         try:
             image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-        except Exception as error:  # decoders raise many kinds: OSError, ValueError, SyntaxError
+        except Exception as error:
             raise BadImageError("undecodable", f"{image.format}: {_one_line(error)}") from None
+        return image
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF says."""
+    return ImageOps.exif_transpose(image)
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -80,7 +94,8 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return the picture in RGB: on white where it is transparent, 16-bit greys scaled to 8."""
     if image.mode.startswith("I;16") or image.mode == "I":
         grey = np.asarray(image).astype(np.float64) / 257
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8)).convert("RGB")

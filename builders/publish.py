@@ -22,7 +22,9 @@ from occlufer.workspace import Workspace
 
 from .card import card_text
 from .columns import features, row
+from .dedup import params as dedup_params
 from .detectors import open_detector
+from .leaks import params as leaks_params
 from .swap import restore, swap_into_place
 
 VERSION = 1
@@ -103,7 +105,9 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         "labels": config.labels,
         "seed": config.seed,
         "faces": {**vars(config.faces), **used},
-        **{name: vars(getattr(config, name)) for name in ("occlusion", "dedup", "split")},
+        **{name: vars(getattr(config, name)) for name in ("occlusion", "split")},
+        "dedup": dedup_params(config.dedup),
+        "leaks": leaks_params(config),
         "sources": [
             {"kind": s.kind, "name": s.name}
             | {key: value for key, value in s.settings.items() if key != "path"}

@@ -1,15 +1,116 @@
-"""Exact search among 256-bit hashes: every pair within a number of bits."""
+"""Exact search among 64-bit hashes: every pair within a number of bits, by multi-index hashing.
+
+The 64 bits are cut into bands. If the bands i have radii t_i with sum(t_i + 1) = radius + 1, two
+hashes at most `radius` bits apart are at most t_i bits apart in some band i (the pigeonhole
+principle; Norouzi, Punjani and Fleet, Fast Search in Hamming Space with Multi-Index Hashing, 2012,
+there with equal radii). So hashes are sorted by each band, and only those whose bands are t_i bits
+apart are compared, bucket against bucket, which reads memory in order.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from occlufer.engine import worker_count
+
+from .compiled import compiled, popcount
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
+
+BITS = 64
+# A table of 2^22 starts still fits a processor's cache; more than 4 flips in 20 bits never pay.
+MAX_BAND_BITS = 22
+MAX_BAND_RADIUS = 4
+# Nanoseconds on a processor of 2021, found by timing _join; only their ratios matter.
+NS_PER_ITEM_SORTED = 25.0
+NS_PER_BUCKET_PAIR = 15.0
+NS_PER_ROW = 3.0
+NS_PER_COMPARISON = 0.3
+# Pairs are handed out in blocks: memory is bounded by what is done with them.
+BLOCK_PAIRS = 1 << 20
+
+
+class Band(NamedTuple):
+    """Bits `low` to `low + width` of a hash, which must agree up to `radius` of them."""
+
+    low: int
+    width: int
+    radius: int
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Hashes i and j are `distance` bits apart: int64 arrays of one length."""
+
+    i: Indices
+    j: Indices
+    distance: Indices
+
+
+def neighbours(
+    hashes: Hashes, radius: int, other: Hashes | None = None, workers: int = 0
+) -> tuple[Indices, Indices, Indices]:
+    """Return (i, j, distance) of every pair at most `radius` bits apart, sorted by i, then j.
+
+    `hashes` is uint64 (n,). Alone, each unordered pair of it comes once, with i < j; with `other`,
+    i counts in `hashes` and j in `other`. Exact: the same pairs as comparing all with all. The
+    three are int64 arrays. `workers` is the number of threads, 0 means one per processor.
+    """
+    blocks = list(neighbour_blocks(hashes, radius, other, workers))
+    i, j, distance = (
+        np.concatenate([getattr(block, name) for block in blocks] or [np.zeros(0, np.int64)])
+        for name in ("i", "j", "distance")
+    )
+    order = np.lexsort((j, i))
+    return i[order], j[order], distance[order]
+
+
+def neighbour_blocks(
+    hashes: Hashes, radius: int, other: Hashes | None = None, workers: int = 0
+) -> Iterator[Pairs]:
+    """Yield the pairs of `neighbours` in blocks, in no order: for more of them than memory holds.
+
+    About BLOCK_PAIRS pairs a thread are held at a time.
+    """
+    a = _checked(hashes, "hashes")
+    b = a if other is None else _checked(other, "other")
+    if not 0 <= radius <= BITS:
+        raise ValueError(f"radius: found {radius}, expected 0 to {BITS}")
+    if not (a.size and b.size):
+        return
+    bands = plan(_rounded(a.size), _rounded(b.size), radius, other is None)
+    threads = worker_count(workers)
+    with ThreadPoolExecutor(threads) as pool:
+        for number, band in enumerate(bands):
+            table_a = _sort(a, band)
+            table_b = table_a if other is None else _sort(b, band)
+            join = _Join(table_a, table_b, other is None, radius, bands[:number], _flips(band))
+            waiting = deque(_slices(table_a.starts, 8 * threads))
+            under_way: deque[Future[tuple[Pairs, _Cursor | None]]] = deque()
+            while waiting or under_way:
+                while waiting and len(under_way) < threads + 1:
+                    under_way.append(pool.submit(join.run, waiting.popleft()))
+                pairs, cursor = under_way.popleft().result()
+                if cursor is not None:
+                    waiting.appendleft(cursor)
+                if pairs.i.size:
+                    yield pairs
+
+
+def distances(a: Hashes, b: Hashes) -> Indices:
+    """Return how many bits differ between a[i] and b[i], uint64 (n,) or (n, words): int64 (n,)."""
+    counts = np.bitwise_count(a ^ b)
+    return np.asarray(counts.sum(axis=-1) if counts.ndim > 1 else counts, dtype=np.int64)
 
 
 def hashes_from_hex(texts: list[str]) -> Hashes:
@@ -20,54 +121,242 @@ def hashes_from_hex(texts: list[str]) -> Hashes:
     return data.reshape(len(texts), -1).astype(np.uint64)
 
 
-def neighbours(queries: Hashes, targets: Hashes, radius: int) -> tuple[Indices, Indices, Indices]:
-    """Return (query, target, distance) of all pairs at most `radius` bits apart, sorted by query.
+# The plan ----------------------------------------------------------------------------------------
 
-    Both are uint64 (n, words). Every pair is compared: exact, and quadratic in time.
+
+@lru_cache(maxsize=256)
+def plan(count_a: int, count_b: int, radius: int, self_join: bool) -> tuple[Band, ...]:
+    """Return the bands that cost least, by the time that a join of random hashes would take.
+
+    A single band of no bits compares all with all. The narrowest radii come last, where most pairs
+    have been found.
     """
-    found = _search(queries, targets, radius)
-    return found[:, 0], found[:, 1], found[:, 2]
+    pairs = count_a * count_b / (2 if self_join else 1)
+    rows = count_a / (2 if self_join else 1)
+    items = count_a + (0 if self_join else count_b)
+
+    def cost(width: int, band_radius: int) -> float:
+        buckets = 2.0**width
+        flips = sum(_choose(width, k) for k in range(band_radius + 1))
+        bucket_pairs = buckets * flips / (2 if self_join else 1)
+        return (
+            items * NS_PER_ITEM_SORTED * (width > 0)
+            + bucket_pairs * NS_PER_BUCKET_PAIR
+            + rows * flips * NS_PER_ROW
+            + pairs * flips / buckets * NS_PER_COMPARISON
+        )
+
+    costs = {
+        (width, r): cost(width, r)
+        for width in range(min(MAX_BAND_BITS, int(np.log2(max(count_a, count_b)) + 2)) + 1)
+        for r in range(min(MAX_BAND_RADIUS, radius) + 1)
+    }
+    costs[0, radius] = cost(0, 0)  # no bits: whatever the radius, all are compared
+    best: dict[tuple[int, int], tuple[float, tuple[tuple[int, int], ...]]] = {
+        (0, bits): (0.0, ()) for bits in range(BITS + 1)
+    }
+    for need in range(1, radius + 2):
+        for bits in range(BITS + 1):
+            best[need, bits] = min(
+                (spent + best[need - r - 1, bits - width][0],
+                 (*best[need - r - 1, bits - width][1], (width, r)))
+                for (width, r), spent in costs.items()
+                if r < need and width <= bits
+            )  # fmt: skip
+    chosen = sorted(best[radius + 1, BITS][1], key=lambda band: -band[1])
+    lows = itertools.accumulate((width for width, _ in chosen), initial=0)
+    return tuple(Band(low, *band) for low, band in zip(lows, chosen, strict=False))
 
 
-def distances(a: Hashes, b: Hashes) -> Indices:
-    """Return how many bits differ between a[i] and b[i], as int64 (n,)."""
-    return np.asarray(np.bitwise_count(a ^ b).sum(axis=1), dtype=np.int64)
+def _choose(n: int, k: int) -> float:
+    result = 1.0
+    for i in range(k):
+        result *= (n - i) / (i + 1)
+    return result
 
 
-def _compiled(function: Any) -> Any:
-    """Return the function compiled, from the cache where there is a place to keep one."""
-    try:
-        return njit(cache=True)(function)
-    except RuntimeError:  # neither this folder nor a home folder can be written
-        return njit(function)
+def _rounded(count: int) -> int:
+    """Return the count to its two leading bits, so that plans are made once for alike sets."""
+    shift = max(count.bit_length() - 2, 0)
+    return count >> shift << shift
 
 
-@_compiled
-def _search(queries: Any, targets: Any, radius: int) -> Any:
-    found = np.empty((1024, 3), dtype=np.int64)
+def _flips(band: Band) -> NDArray[np.int64]:
+    """Return every way in which at most `radius` bits of a band can differ."""
+    flips = [
+        sum(1 << bit for bit in bits)
+        for count in range(min(band.radius, band.width) + 1)
+        for bits in itertools.combinations(range(band.width), count)
+    ]
+    return np.array(flips, dtype=np.int64)
+
+
+# The join ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Hashes sorted by one band."""
+
+    starts: NDArray[np.int32]
+    """(2^width + 1,): where each bucket starts."""
+    hashes: Hashes
+    ids: NDArray[np.int32]
+
+
+class _Cursor(NamedTuple):
+    """Where a join goes on: at `row` of `bucket`, of the buckets `first` to `end`, under `flip`."""
+
+    first: int
+    end: int
+    flip: int
+    bucket: int
+    row: int
+
+
+@dataclass(frozen=True)
+class _Join:
+    """The join of two tables in one band."""
+
+    a: _Table
+    b: _Table
+    self_join: bool
+    radius: int
+    earlier: tuple[Band, ...]
+    """The bands that were joined before: what they found is not found again."""
+    flips: NDArray[np.int64]
+
+    def run(self, cursor: _Cursor) -> tuple[Pairs, _Cursor | None]:
+        """Return some pairs, about BLOCK_PAIRS at most, and where to go on, None if at the end."""
+        masks = [((1 << band.width) - 1) << band.low for band in self.earlier]
+        earlier_masks = np.array(masks, dtype=np.uint64)
+        earlier_radii = np.array([band.radius for band in self.earlier], dtype=np.int64)
+        room = max(BLOCK_PAIRS, int(np.diff(self.b.starts).max()))
+        out = np.empty((room, 3), dtype=np.int32)  # what is not written takes no memory
+        count, flip, bucket, row = _join(
+            self.a.starts, self.a.hashes, self.a.ids,
+            self.b.starts, self.b.hashes, self.b.ids,
+            self.self_join, self.radius, earlier_masks, earlier_radii, self.flips,
+            *cursor, out,
+        )  # fmt: skip
+        i, j, distance = out[:count].T.astype(np.int64)
+        if self.self_join:
+            i, j = np.minimum(i, j), np.maximum(i, j)
+        goes_on = flip < self.flips.size
+        next_cursor = _Cursor(cursor.first, cursor.end, flip, bucket, row) if goes_on else None
+        return Pairs(i, j, distance), next_cursor
+
+
+def _checked(hashes: Hashes, name: str) -> Hashes:
+    array = np.asarray(hashes)
+    if array.size and array.dtype != np.uint64:
+        raise ValueError(f"{name}: found {array.dtype}, expected uint64")
+    if array.ndim != 1:
+        raise ValueError(f"{name}: found the shape {array.shape}, expected (n,)")
+    if array.size >= 2**31:
+        raise ValueError(f"{name}: found {array.size} hashes, expected fewer than 2^31")
+    return np.ascontiguousarray(array, dtype=np.uint64)
+
+
+def _sort(hashes: Hashes, band: Band) -> _Table:
+    if band.width == 0:  # one bucket holds them all
+        starts = np.array([0, hashes.size], dtype=np.int32)
+        return _Table(starts, hashes, np.arange(hashes.size, dtype=np.int32))
+    starts = np.zeros((1 << band.width) + 1, dtype=np.int32)
+    ordered, ids = np.empty_like(hashes), np.empty(hashes.size, dtype=np.int32)
+    _counting_sort(hashes, band.low, band.width, starts, ordered, ids)
+    return _Table(starts, ordered, ids)
+
+
+def _slices(starts: NDArray[np.int32], count: int) -> list[_Cursor]:
+    """Return the buckets in `count` parts with about as many hashes each, fewer for few hashes."""
+    size = int(starts[-1])
+    wanted = np.linspace(0, size, min(count, size // 1000 + 1) + 1)[1:-1]
+    edges = sorted({0, *np.searchsorted(starts, wanted).tolist(), starts.size - 1})
+    return [_Cursor(first, end, 0, first, 0) for first, end in itertools.pairwise(edges)]
+
+
+@compiled
+def _counting_sort(hashes: Any, low: Any, width: Any, starts: Any, ordered: Any, ids: Any) -> None:
+    shift = np.uint64(low)
+    mask = np.uint64((1 << width) - 1)
+    for i in range(hashes.size):
+        starts[((hashes[i] >> shift) & mask) + np.uint64(1)] += 1
+    for bucket in range(starts.size - 1):
+        starts[bucket + 1] += starts[bucket]
+    place = starts[:-1].copy()
+    for i in range(hashes.size):
+        bucket = (hashes[i] >> shift) & mask
+        ordered[place[bucket]] = hashes[i]
+        ids[place[bucket]] = i
+        place[bucket] += 1
+
+
+@compiled
+def _join(
+    a_starts: Any, a_hashes: Any, a_ids: Any, b_starts: Any, b_hashes: Any, b_ids: Any,
+    self_join: Any, radius: Any, earlier_masks: Any, earlier_radii: Any, flips: Any,
+    first: Any, end: Any, flip: Any, bucket: Any, row: Any, out: Any,
+) -> Any:  # fmt: skip
+    """Fill `out` and return (pairs in it, and where to go on: flip, bucket, row).
+
+    One flip at a time, so that both buckets move through memory in order.
+    """
     count = 0
-    words = queries.shape[1]
-    for q in range(queries.shape[0]):
-        for t in range(targets.shape[0]):
-            distance = 0
-            for word in range(words):
-                distance += _popcount(queries[q, word] ^ targets[t, word])
-                if distance > radius:
-                    break
-            if distance <= radius:
-                if count == found.shape[0]:
-                    grown = np.empty((2 * count, 3), dtype=np.int64)
-                    grown[:count] = found
-                    found = grown
-                found[count] = (q, t, distance)
-                count += 1
-    return found[:count]
+    while flip < flips.size:
+        mask = flips[flip]
+        while bucket < end:
+            a0, a1 = a_starts[bucket], a_starts[bucket + 1]
+            partner = bucket ^ mask
+            if a0 == a1 or (self_join and partner < bucket):
+                bucket += 1
+                continue
+            b0, b1 = np.uint64(b_starts[partner]), np.uint64(b_starts[partner + 1])
+            within = self_join and mask == 0
+            for i in range(np.uint64(a0 + row), np.uint64(a1)):
+                start = i + np.uint64(1) if within else b0
+                if _hits(a_hashes[i], b_hashes, start, b1, radius):
+                    if count + (b1 - start) > out.shape[0]:
+                        return count, flip, bucket, np.int64(i) - a0
+                    count = _collect(
+                        a_hashes[i], a_ids[i], b_hashes, b_ids, start, b1, radius,
+                        earlier_masks, earlier_radii, out, count,
+                    )  # fmt: skip
+            row = 0
+            bucket += 1
+        bucket = first
+        flip += 1
+    return count, flip, bucket, row
 
 
-@njit(inline="always")
-def _popcount(x: Any) -> Any:
-    # Written out, for numba has no popcount; the compiler makes one instruction of it.
-    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
-    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+@compiled
+def _hits(x: Any, hashes: Any, start: Any, end: Any, radius: Any) -> Any:
+    # No branch in it, so that the compiler compares several at once.
+    hits = 0
+    for j in range(start, end):
+        hits += popcount(x ^ hashes[j]) <= radius
+    return hits
+
+
+@compiled
+def _collect(
+    x: Any, i: Any, hashes: Any, ids: Any, start: Any, end: Any, radius: Any,
+    earlier_masks: Any, earlier_radii: Any, out: Any, count: Any,
+) -> Any:  # fmt: skip
+    """Write the pairs of `x` that no earlier band has found, and return how many are in `out`."""
+    for j in range(start, end):
+        differing = x ^ hashes[j]
+        distance = popcount(differing)
+        if distance > radius:
+            continue
+        new = True
+        for band in range(earlier_masks.size):
+            if popcount(differing & earlier_masks[band]) <= earlier_radii[band]:
+                new = False
+                break
+        if new:
+            out[count, 0] = i
+            out[count, 1] = ids[j]
+            out[count, 2] = distance
+            count += 1
+    return count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 AFTER = stages_before("split")
 
 
@@ -31,33 +31,47 @@ def stage(config: BuildConfig) -> SetStage:
 
 
 def split_samples(workspace: Workspace, validation_share: float, seed: int) -> Iterable[Result]:
-    """Yield the `split` of every labelled image."""
+    """Yield the `split` of every labelled image; whoever is like a test sample never trains."""
     catalog = workspace.catalog
     images = catalog.images_passing(AFTER)
     labels = [catalog.value("labels", image)["label"] for image in images]
-    groups = [catalog.value("dedup", image)["group"] for image in images]
-    splits = assign_splits(labels, groups, validation_share, seed)
+    # Of dropped and unlabelled samples too: a copy of a test sample is one.
+    group_of = {result.image: result.value["group"] for result in catalog.results("dedup")}
+    tested = {
+        group_of[image]
+        for image, records in catalog.holders()
+        if image in group_of and any(record.facts.test_set for record in records)
+    }
+    groups = [group_of[image] for image in images]
+    splits = assign_splits(labels, groups, validation_share, seed, tested)
     return [Result(image, {"split": s}) for image, s in zip(images, splits, strict=True)]
 
 
 def assign_splits(
-    labels: list[str], groups: list[str], validation_share: float, seed: int
+    labels: list[str],
+    groups: list[str],
+    validation_share: float,
+    seed: int,
+    validating: Collection[str] = (),
 ) -> list[str]:
     """Return "train" or "validation" for every sample; a group is never divided.
 
-    An integer program over the kinds of groups (groups with the same class counts are alike)
+    The groups `validating` validate in any case. For the others an integer program over the kinds of groups (groups with the same class counts are alike)
     brings every class as near as possible to its share, in the sum of absolute differences.
     Which groups of a kind validate is drawn by `seed`, independent of the samples' order.
     """
     counts = _class_counts(labels, groups)
     kinds: dict[tuple[int, ...], list[str]] = {}
-    for group in sorted(counts, key=lambda name: _draw(name, seed)):
+    for group in sorted(counts.keys() - set(validating), key=lambda name: _draw(name, seed)):
         kinds.setdefault(tuple(counts[group]), []).append(group)
     order = sorted(kinds)
     sizes = np.array([len(kinds[kind]) for kind in order])
     table = np.array(order, dtype=np.float64).reshape(len(order), len(LABELS))
-    chosen = _solve(table, sizes, wanted_counts(table.T @ sizes, validation_share))
-    validation = {
+    total = np.array(list(counts.values()), dtype=np.float64).reshape(-1, len(LABELS)).sum(axis=0)
+    fixed = total - table.T @ sizes
+    wanted = np.maximum(wanted_counts(total, validation_share) - fixed, 0)
+    chosen = _solve(table, sizes, wanted)
+    validation = set(validating) | {
         group for kind, n in zip(order, chosen.tolist(), strict=True) for group in kinds[kind][:n]
     }
     return [SPLITS[group in validation] for group in groups]

@@ -208,13 +208,25 @@ class Catalog:
             self._bump(stage, len(rows))
 
     def replace_results(self, stage: str, results: Iterable[Result], fingerprint: str) -> None:
-        """Put `results` in place of all results of `stage` and note what they were made from."""
+        """Put `results` in place of all results of `stage` and note what they were made from.
+
+        A result that is known already is no change: later stages need not run for it.
+        """
         rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+        gone = {row[0] for row in self._db.execute(_IMAGES_OF, (stage,))} - {r[1] for r in rows}
+        query = (
+            "INSERT INTO results VALUES (?,?,?,?,?) ON CONFLICT (stage, image) DO UPDATE SET"
+            " reason = excluded.reason, detail = excluded.detail, value = excluded.value"
+            " WHERE reason IS NOT excluded.reason OR detail IS NOT excluded.detail"
+            " OR value <> excluded.value"
+        )
         with self._transaction():
-            self._db.execute("DELETE FROM results WHERE stage = ?", (stage,))
-            self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?)", rows)
+            before = self._db.total_changes
+            forget = "DELETE FROM results WHERE stage = ? AND image = ?"
+            self._db.executemany(forget, [(stage, image) for image in gone])
+            self._db.executemany(query, rows)
+            self._bump(stage, self._db.total_changes - before)
             self._set_fingerprint(stage, "", fingerprint)
-            self._bump(stage, 1)
 
     # What was made from what ---------------------------------------------------------------------
 
@@ -285,6 +297,7 @@ class _Transaction:
             self._db.execute("ROLLBACK")
 
 
+_IMAGES_OF = "SELECT image FROM results WHERE stage = ?"
 _RECORD = "id, source, stamp, facts, image, reason, detail, rank"
 
 

@@ -107,6 +107,11 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, help="the published folder (default: occlu_fer)")
     command.add_argument("--workspace", type=Path, help="catalog and images (default: .occlufer)")
     command.add_argument("--workers", type=int, help="images at a time (default: one a processor)")
+    command.add_argument(
+        "--leaks",
+        choices=("fail", "drop", "report"),
+        help="what to do with training samples near test pictures (default: fail)",
+    )
     command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
     command.add_argument(
         "--dry-run",
@@ -123,7 +128,8 @@ def _build(arguments: argparse.Namespace) -> None:
     if path is None and Path(CONFIG_NAME).exists():
         path = Path(CONFIG_NAME)
     config = DEFAULT_CONFIG if path is None else load_config(path)
-    config = with_overrides(config, arguments.out, arguments.workspace, arguments.workers)
+    given = (arguments.out, arguments.workspace, arguments.workers, arguments.leaks)
+    config = with_overrides(config, *given)
     if arguments.dry_run:
         listed = check(config)
         _print(arguments.json, listed, "\n".join(f"{k}: {v} records" for k, v in listed.items()))
@@ -143,6 +149,80 @@ def _build_text(summary: Any) -> str:
     lines.append(f"dataset: {summary.out}")
     lines.append(f"what was left out and why: {summary.rejected_list}")
     return "\n".join(lines)
+
+
+# dedup -------------------------------------------------------------------------------------------
+
+
+def _add_dedup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folder", type=Path, help="any folder of pictures; nothing in it changes")
+    command.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _dedup(arguments: argparse.Namespace) -> None:
+    from importlib import import_module
+
+    from occlufer.config import DedupConfig
+
+    find_in_folder = import_module("occlufer.builders.folder").find_in_folder
+    found = find_in_folder(arguments.folder, DedupConfig(), arguments.workers).to_json()
+    _print(arguments.json, found, _dedup_text(found))
+
+
+def _dedup_text(found: dict[str, Any]) -> str:
+    lines = []
+    for star in found["duplicates"]:
+        lines.append(f"{star['kept']} is kept for")
+        lines += [
+            f"  {row['path']} ({row['view']}: {row['phash64_bits']} of 64 bits, "
+            f"{row['phash256_bits']} of 256, {row['block_difference']} grey levels)"
+            for row in star["dropped"]
+        ]
+    for group in found["related"]:
+        lines += ["related, to be kept on one side of a split:", *(f"  {path}" for path in group)]
+    lines += [f"{r['path']} is left out: {r['reason']}: {r['detail']}" for r in found["rejected"]]
+    duplicates = sum(len(star["dropped"]) for star in found["duplicates"])
+    lines.append(
+        f"{found['files']} files: {duplicates} duplicates, {len(found['related'])} groups of "
+        f"related pictures, {len(found['rejected'])} no pictures"
+    )
+    return "\n".join(lines)
+
+
+# leaks -------------------------------------------------------------------------------------------
+
+
+def _add_leaks(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    register = actions.add_parser("register", help="keep the hashes of a test set")
+    register.add_argument("name", help="what to call it")
+    register.add_argument("path", type=Path, help="its folder, FER2013, or a table of hashes")
+    register.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    listing = actions.add_parser("list", help="name the test sets that are registered")
+    forget = actions.add_parser("forget", help="delete the hashes of a test set")
+    forget.add_argument("name", help="what it is called")
+    for action in (register, listing, forget):
+        action.add_argument("--workspace", type=Path, default=Path(".occlufer"), help="of builds")
+
+
+def _leaks(arguments: argparse.Namespace) -> None:
+    from importlib import import_module
+
+    leaks = import_module("occlufer.builders.leaks")
+    if arguments.action == "register":
+        count, bad = leaks.register(
+            arguments.workspace, arguments.name, arguments.path, arguments.workers
+        )
+        for line in bad:
+            print(f"left out: {line}", file=sys.stderr)
+        print(f"{arguments.name}: {count} pictures registered; every build is held against them")
+    elif arguments.action == "forget":
+        leaks.forget(arguments.workspace, arguments.name)
+        print(f"{arguments.name}: forgotten")
+    else:
+        for name, path in leaks.registered(arguments.workspace).items():
+            print(f"{name}: {path}")
 
 
 # report ------------------------------------------------------------------------------------------
@@ -205,6 +285,8 @@ Command = tuple[
 COMMANDS: dict[str, Command] = {
     "init": ("Look for dataset folders and write a config for them", _add_init, _init),
     "build": ("Make the dataset: gather, measure, deduplicate, split, publish", _add_build, _build),
+    "dedup": ("Find duplicates and related pictures in any folder", _add_dedup, _dedup),
+    "leaks": ("Register test sets that no training sample may be near", _add_leaks, _leaks),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
 }

@@ -77,21 +77,31 @@ class OcclusionConfig:
 class DedupConfig:
     """The `[dedup]` table. The defaults are explained in docs/decisions/0004."""
 
-    phash64_bits: int = 10
-    """Duplicates differ in at most so many bits of the 64-bit hash, in some view,"""
-    phash256_bits: int = 56
-    """and in at most so many of the 256-bit hash in that view,"""
-    block_difference: float = 20.0
-    """and by at most so many grey levels in any 8x8 block of the 32x32 picture."""
-    related_bits: int = 64
-    """Related samples, kept on one side of the split, differ in at most so many of 256 bits."""
+    phash64_bits: int = 12
+    """Near pictures differ in at most so many bits of the 64-bit hash, in some view,"""
+    phash256_bits: int = 64
+    """and in at most so many of the 256-bit hash in that view;"""
+    part_bits: int = 56
+    """or, of a part of both pictures, in at most so many of 256: near ones are related,"""
+    block_difference: float = 16.0
+    """and duplicates if no 8x8 block of the 32x32 view differs by more grey levels than this."""
+    group_size: int = 50
+    """Look-alikes beyond so many in a group are cut off; copies and one subject count as one,"""
+    group_width: int = 6
+    """and so are those more steps apart than this."""
+    groups: Path | None = None
+    """A CSV with the columns record and group: records of one group stay on one side."""
+    keep: tuple[str, ...] = ()
+    """Records, `source/source_id`, that are never dropped as duplicates."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         _within("phash64_bits", self.phash64_bits, 0, 64)
         _within("phash256_bits", self.phash256_bits, 0, 256)
+        _within("part_bits", self.part_bits, 0, 256)
         _within("block_difference", self.block_difference, 0, 255)
-        _within("related_bits", self.related_bits, 0, 256)
+        _within("group_size", self.group_size, 1, 1_000_000)
+        _within("group_width", self.group_width, 1, 1_000)
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,28 @@ class SplitConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _within("validation_share", self.validation_share, 0, 1)
+
+
+@dataclass(frozen=True)
+class LeaksConfig:
+    """The `[leaks]` table: what training samples may have in common with test sets."""
+
+    action: str = "fail"
+    """If a training sample is near a test picture: "fail" ends the build, "drop" leaves the sample
+    out, "report" goes on."""
+    phash64_bits: int = 10
+    """Near is at most so many bits of 64, in some view or part,"""
+    phash256_bits: int = 56
+    """and at most so many of 256 in that view,"""
+    part_bits: int = 40
+    """or of 256 in that part. Test sets are kept as hashes: no pixels confirm a look-alike."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _one_of("action", self.action, ("fail", "drop", "report"))
+        _within("phash64_bits", self.phash64_bits, 0, 64)
+        _within("phash256_bits", self.phash256_bits, 0, 256)
+        _within("part_bits", self.part_bits, 0, 256)
 
 
 @dataclass(frozen=True)
@@ -128,6 +160,7 @@ class BuildConfig:
     occlusion: OcclusionConfig = field(default_factory=OcclusionConfig)
     dedup: DedupConfig = field(default_factory=DedupConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
+    leaks: LeaksConfig = field(default_factory=LeaksConfig)
 
     def __post_init__(self) -> None:
         """Check what no single table can."""
@@ -148,6 +181,7 @@ SECTIONS = {
     "occlusion": OcclusionConfig,
     "dedup": DedupConfig,
     "split": SplitConfig,
+    "leaks": LeaksConfig,
 }
 
 DEFAULT_CONFIG = BuildConfig(
@@ -186,6 +220,8 @@ def _build_config(table: dict[str, Any], path: Path) -> BuildConfig:
         section = table.pop(name, {})
         if not isinstance(section, dict):
             raise UsageError(f"{path}, {name}: found {section!r}, expected a table [{name}]")
+        if isinstance(section.get("groups"), str):
+            section = {**section, "groups": str(_absolute(section["groups"], folder))}
         table[name] = read_table(cls, section, f"{path}, [{name}]")
     sources = table.pop("sources", [])
     if not isinstance(sources, list) or not all(isinstance(s, dict) for s in sources):
@@ -216,11 +252,17 @@ def _absolute(text: str, folder: Path) -> Path:
 
 
 def with_overrides(
-    config: BuildConfig, out: Path | None, workspace: Path | None, workers: int | None
+    config: BuildConfig,
+    out: Path | None,
+    workspace: Path | None,
+    workers: int | None,
+    leaks: str | None = None,
 ) -> BuildConfig:
     """Return `config` with what the command line said in place of what the file said."""
     given: dict[str, Any] = {"out": out, "workspace": workspace, "workers": workers}
     try:
+        if leaks is not None:
+            given["leaks"] = dataclasses.replace(config.leaks, action=leaks)
         return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
     except ValueError as error:
         raise UsageError(f"command line: {error}") from None

@@ -11,6 +11,7 @@ STAGE_MODULES = {
     "dedup": "occlufer.builders.dedup",
     "labels": "occlufer.annotation.labels",
     "split": "occlufer.builders.split",
+    "leaks": "occlufer.builders.leaks",
     "publish": "occlufer.builders.publish",
 }
 STAGES = tuple(STAGE_MODULES)

@@ -31,6 +31,8 @@ class Facts:
     content: str = "crop"
     """What the picture is: a "crop", published as it is, or a "photograph", cut to its face."""
     source_split: str | None = None
+    test_set: str | None = None
+    """The benchmark's test set that the sample is of, if any: it never trains."""
     subject: str | None = None
     """Who is shown, if the source says so; its samples stay on one side of the split."""
     licence: str = "unknown"

@@ -62,6 +62,8 @@ class SetStage:
     function: Callable[[Workspace], Iterable[Result]]
     ready: Callable[[Workspace], bool] = field(default=lambda workspace: True)
     """False if what the stage made outside the catalog is gone or damaged."""
+    gate: Callable[[Workspace], None] = field(default=lambda workspace: None)
+    """Raises GateError if the build may not go on with what the stage has found."""
 
 
 Stage = ImageStage | SetStage
@@ -107,11 +109,13 @@ def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
     catalog = workspace.catalog
     upstream = catalog.revisions(("gather", *stage.after))
     wanted = fingerprint(stage.name, stage.params, upstream)
-    if catalog.fingerprint(stage.name) == wanted and stage.ready(workspace):
-        return 0
-    results = list(stage.function(workspace))
-    catalog.replace_results(stage.name, results, wanted)
-    return len(results)
+    count = 0
+    if catalog.fingerprint(stage.name) != wanted or not stage.ready(workspace):
+        results = list(stage.function(workspace))
+        catalog.replace_results(stage.name, results, wanted)
+        count = len(results)
+    stage.gate(workspace)  # on every run, or the second one would pass what the first has found
+    return count
 
 
 def fingerprint(*parts: Any) -> str:

@@ -2,88 +2,324 @@
 
 from __future__ import annotations
 
-import random
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from occlufer.builders.search import distances, hashes_from_hex, neighbours
+from occlufer.builders import search
+from occlufer.builders.search import BITS, Band, distances, neighbour_blocks, neighbours, plan
+
+Hashes = NDArray[np.uint64]
+Pair = tuple[int, int, int]
+
+WORD = st.integers(0, 2**64 - 1)
+RADIUS = st.sampled_from([0, 1, 2, 63, 64]) | st.integers(0, 64)
 
 
-def in_hex(values: list[int], words: int = 4) -> list[str]:
-    return [f"{value:0{16 * words}x}" for value in values]
+def uint64(values: list[int]) -> Hashes:
+    return np.array(values, dtype=np.uint64)
 
 
-def by_hand(queries: list[int], targets: list[int], radius: int) -> list[tuple[int, int, int]]:
-    pairs = (
-        (i, j, bin(a ^ b).count("1")) for i, a in enumerate(queries) for j, b in enumerate(targets)
-    )
+def by_hand(a: list[int], radius: int, b: list[int] | None = None) -> list[Pair]:
+    """Return all pairs, compared one with one."""
+    if b is None:
+        positions = itertools.combinations(range(len(a)), 2)
+        pairs = ((i, j, bin(a[i] ^ a[j]).count("1")) for i, j in positions)
+    else:
+        places = itertools.product(range(len(a)), range(len(b)))
+        pairs = ((i, j, bin(a[i] ^ b[j]).count("1")) for i, j in places)
     return [pair for pair in pairs if pair[2] <= radius]
 
 
-def found(
-    queries: list[int], targets: list[int], radius: int, words: int = 4
-) -> list[tuple[int, int, int]]:
-    arrays = [hashes_from_hex(in_hex(values, words)) for values in (queries, targets)]
-    columns = [column.tolist() for column in neighbours(*arrays, radius)]
-    return sorted(zip(*columns, strict=True))
+def by_table(a: Hashes, radius: int, b: Hashes | None = None) -> list[Pair]:
+    """Return what `by_hand` does, for more hashes: the bits of a byte are looked up."""
+    bits = np.array([bin(byte).count("1") for byte in range(256)])
+    other = a if b is None else b
+    found = []
+    for i, word in enumerate(a):
+        counts = bits[(other ^ word).view(np.uint8).reshape(-1, 8)].sum(axis=1)
+        start = i + 1 if b is None else 0
+        near = np.flatnonzero(counts[start:] <= radius) + start
+        found += [(i, int(j), int(counts[j])) for j in near]
+    return found
 
 
-HASHES = st.lists(st.integers(0, 2**256 - 1), min_size=1, max_size=12)
+def found(a: Hashes, radius: int, b: Hashes | None = None, workers: int = 1) -> list[Pair]:
+    columns = neighbours(a, radius, b, workers)
+    assert [column.dtype for column in columns] == [np.int64] * 3
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-@settings(deadline=None)
-@given(HASHES, HASHES, st.integers(0, 256))
+def clustered(count: int, flips: int, seed: int, centres: int = 20) -> Hashes:
+    """Hashes around a few centres, each with up to `flips` bits changed, in no order."""
+    rng = np.random.default_rng(seed)
+    values = rng.choice(rng.integers(0, 2**64, centres, dtype=np.uint64), count)
+    for _ in range(flips):
+        values ^= np.uint64(1) << rng.integers(0, 64, count).astype(np.uint64)
+    return values
+
+
+def drawn(count: int, seed: int) -> Hashes:
+    return np.random.default_rng(seed).integers(0, 2**64, count, dtype=np.uint64)
+
+
+# The pairs ----------------------------------------------------------------------------------------
+
+
+@given(st.lists(WORD, max_size=12), st.lists(WORD, max_size=12) | st.none(), RADIUS)
 def test_random_hashes_are_found_as_by_hand(
-    queries: list[int], targets: list[int], radius: int
+    a: list[int], b: list[int] | None, radius: int
 ) -> None:
-    assert found(queries, targets, radius) == by_hand(queries, targets, radius)
+    other = None if b is None else uint64(b)
+    assert found(uint64(a), radius, other) == by_hand(a, radius, b)
 
 
-@settings(deadline=None)
-@given(
-    st.integers(0, 2**256 - 1),
-    st.lists(st.sets(st.integers(0, 255), max_size=6), min_size=1, max_size=15),
-    st.integers(0, 12),
-)
+FLIPS = st.lists(st.sets(st.integers(0, 63), max_size=8), max_size=15)
+
+
+@given(WORD, FLIPS, FLIPS | st.none(), st.integers(0, 18))
 def test_clustered_hashes_are_found_as_by_hand(
-    centre: int, flips: list[set[int]], radius: int
+    centre: int, flips: list[set[int]], others: list[set[int]] | None, radius: int
 ) -> None:
-    values = [centre ^ sum(1 << bit for bit in bits) for bits in flips]
-    assert found(values, values, radius) == by_hand(values, values, radius)
+    a = [centre ^ sum(1 << bit for bit in bits) for bits in flips]
+    b = None if others is None else [centre ^ sum(1 << bit for bit in bits) for bits in others]
+    other = None if b is None else uint64(b)
+    assert found(uint64(a), radius, other) == by_hand(a, radius, b)
 
 
-@pytest.mark.parametrize("radius", [0, 64, 256])
-def test_many_equal_hashes_are_all_found(radius: int) -> None:
-    values = [2**256 - 1] * 50  # 2 500 pairs: more than the first table holds
-    assert found(values, values, radius) == by_hand(values, values, radius)
+@pytest.mark.parametrize("radius", range(BITS + 1))
+def test_every_radius_is_exact(radius: int) -> None:
+    # Distances of 0 to 64 are all there: a hash, and the same with its lowest bits flipped.
+    ramp = [0x0123456789ABCDEF ^ ((1 << bits) - 1) for bits in range(BITS + 1)]
+    hashes = np.concatenate([uint64(ramp), drawn(150, radius)])
+    expected = by_hand(hashes.tolist(), radius)
+    assert len({distance for *_, distance in expected}) > radius // 2
+    assert found(hashes, radius) == expected
+    assert found(hashes[:80], radius, hashes[40:]) == by_table(hashes[:80], radius, hashes[40:])
 
 
-@pytest.mark.parametrize("words", [1, 4])
-def test_a_larger_set_is_found_as_by_hand(words: int) -> None:
-    draw = random.Random(words)
-    values = [draw.getrandbits(64 * words) for _ in range(150)]
-    radius = 26 * words
-    expected = by_hand(values, values, radius)
-    assert len(expected) > 160
-    assert found(values, values, radius, words) == expected
+# Enough hashes that the plan has several bands, and bands with a radius of their own.
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("radius", [0, 3, 8, 12, 16, 20])
+@pytest.mark.parametrize("kind", ["random", "clustered"])
+def test_a_larger_set_is_found_as_by_table(kind: str, radius: int, workers: int) -> None:
+    hashes = drawn(3000, radius) if kind == "random" else clustered(3000, 6, radius)
+    other = clustered(2000, 6, radius)  # its centres are those of `hashes`
+    assert len(plan(3000, 3000, radius, True)) > 1 or radius == 0
+    assert found(hashes, radius, None, workers) == by_table(hashes, radius)
+    assert found(hashes, radius, other, workers) == by_table(hashes, radius, other)
 
 
-def test_hex_is_read_with_the_first_digit_first() -> None:
-    text = "0123456789abcdef" + "0" * 15 + "1"
-    assert hashes_from_hex([text]).tolist() == [[0x0123456789ABCDEF, 1]]
+@pytest.mark.parametrize("radius", [0, 12, 64])
+@pytest.mark.parametrize("value", [0, 2**64 - 1, 0x8000000000000001], ids=hex)
+def test_equal_hashes_are_each_a_pair_once(value: int, radius: int) -> None:
+    hashes = np.full(300, value, dtype=np.uint64)
+    expected = [(i, j, 0) for i, j in itertools.combinations(range(300), 2)]
+    assert found(hashes, radius) == expected
+    every = list(itertools.product(range(300), range(2), [0]))
+    assert found(hashes, radius, hashes[:2]) == every
 
 
-@given(st.lists(st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1)), min_size=1))
+@pytest.mark.parametrize("radius", [0, 12, 64])
+def test_nothing_has_no_neighbours(radius: int) -> None:
+    nothing, some = uint64([]), uint64([1, 2])
+    for a, b in ((nothing, None), (nothing, some), (some, nothing), (some[:1], None)):
+        assert found(a, radius, b) == []
+    assert found(np.array([]), radius) == []  # numpy's own empty array is one of floats
+
+
+@pytest.mark.parametrize("lay_out", [np.flip, lambda a: a[::2]], ids=["flipped", "every-other"])
+def test_the_layout_in_memory_changes_nothing(lay_out: object) -> None:
+    assert callable(lay_out)
+    hashes = lay_out(clustered(400, 5, 1))
+    assert not hashes.flags.c_contiguous
+    assert found(hashes, 12) == by_table(np.ascontiguousarray(hashes), 12)
+
+
+@given(st.integers(0, 999), st.integers(0, 20))
+def test_permuting_the_hashes_permutes_the_pairs(seed: int, radius: int) -> None:
+    hashes = clustered(60, 4, seed, centres=3)
+    order = np.random.default_rng(seed).permutation(60)
+    moved = {(*sorted((order[i], order[j])), d) for i, j, d in found(hashes[order], radius)}
+    assert moved == set(found(hashes, radius))
+
+
+# The bands ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("self_join", [True, False], ids=["alone", "with-another"])
+@pytest.mark.parametrize("count", [1, 2, 24, 1000, 40_000, 2_000_000, 2**31 - 1])
+def test_the_bands_obey_the_pigeonhole_rule(count: int, self_join: bool) -> None:
+    for radius in range(BITS + 1):
+        for other in {count} if self_join else {1, count, 3_000_000}:
+            bands = plan(count, other, radius, self_join)
+            assert sum(band.radius + 1 for band in bands) >= radius + 1
+            used = [bit for low, width, _ in bands for bit in range(low, low + width)]
+            assert len(used) == len(set(used))
+            assert set(used) <= set(range(BITS))
+            assert all(band.radius >= 0 for band in bands)
+
+
+def test_few_hashes_are_compared_all_with_all() -> None:
+    assert plan(2, 2, 12, True) == (Band(0, 0, 12),)
+
+
+def test_many_hashes_are_compared_with_few() -> None:
+    bands = plan(1 << 20, 1 << 20, 12, True)
+    shares = [
+        sum(float(search._choose(band.width, k)) for k in range(band.radius + 1)) / 2**band.width
+        for band in bands
+    ]
+    assert sum(shares) < 0.01
+
+
+# The blocks ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(search, "BLOCK_PAIRS", 50)
+    return 50
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("radius", [2, 12, 64])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "with-another"])
+def test_a_search_that_is_often_resumed_finds_the_same(
+    small_blocks: int, radius: int, workers: int, alone: bool
+) -> None:
+    hashes = clustered(1500, 2, 7, centres=40)
+    other = None if alone else clustered(600, 2, 7, centres=40)
+    blocks = list(neighbour_blocks(hashes[:600] if radius == 64 else hashes, radius, other, workers))
+    queries = hashes[:600] if radius == 64 else hashes
+    expected = by_table(queries, radius, other)
+    assert len(blocks) > 30
+    pairs = [
+        pair
+        for block in blocks
+        for pair in zip(block.i.tolist(), block.j.tolist(), block.distance.tolist(), strict=True)
+    ]
+    assert sorted(pairs) == expected
+    assert found(queries, radius, other, workers) == expected
+
+
+def largest_bucket(hashes: Hashes, bands: tuple[Band, ...]) -> int:
+    sizes = []
+    for low, width, _ in bands:
+        keys = (hashes >> np.uint64(low)) & np.uint64((1 << width) - 1)
+        sizes.append(int(np.unique(keys, return_counts=True)[1].max()))
+    return max(sizes)
+
+
+@pytest.mark.parametrize("radius", [4, 12])
+def test_a_block_holds_no_more_than_its_bound_or_the_largest_bucket(
+    small_blocks: int, radius: int
+) -> None:
+    hashes = clustered(1500, 2, 8, centres=100)
+    # 1500 is 1024 + 256 + ..., so a plan for any count of its size is the plan for 1024.
+    most = max(small_blocks, largest_bucket(hashes, plan(1024, 1024, radius, True)))
+    sizes = [block.i.size for block in neighbour_blocks(hashes, radius, workers=1)]
+    assert len(sizes) > 30
+    assert max(sizes) <= most
+    assert min(sizes) > 0
+
+
+def blocks_of_equal_hashes(count: int) -> Iterator[search.Pairs]:
+    return neighbour_blocks(np.full(count, 77, dtype=np.uint64), 12, workers=2)
+
+
+def test_thousands_of_equal_hashes_come_in_blocks_that_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 6000
+    monkeypatch.setattr(search, "BLOCK_PAIRS", 10_000)
+    seen = np.zeros((count, count), dtype=np.uint8)
+    for block in blocks_of_equal_hashes(count):
+        assert block.i.size <= 10_000
+        assert (block.i < block.j).all()
+        assert not block.distance.any()
+        np.add.at(seen, (block.i, block.j), 1)
+    assert np.array_equal(seen, np.triu(np.ones((count, count), dtype=np.uint8), 1))
+
+
+def test_blocks_are_searched_for_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "BLOCK_PAIRS", 10_000)
+    started = 0
+    run = search._Join.run
+
+    def counted(*arguments: object) -> object:
+        nonlocal started
+        started += 1
+        return run(*arguments)
+
+    monkeypatch.setattr(search._Join, "run", counted)
+    blocks = blocks_of_equal_hashes(6000)
+    assert started == 0
+    for taken in range(1, 6):
+        next(blocks)
+        # Two threads, one block more under way: of the 1 800 blocks nearly all are still to come.
+        assert started <= taken + 3
+    blocks.close()
+
+
+# What is refused ----------------------------------------------------------------------------------
+
+SOME = uint64([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("hashes", "radius", "other", "message"),
+    [
+        (SOME.astype(np.float64), 3, None, "hashes: found float64, expected uint64"),
+        (SOME.astype(np.int64), 3, None, "hashes: found int64, expected uint64"),
+        (SOME, 3, SOME.astype(np.uint32), "other: found uint32, expected uint64"),
+        (SOME.reshape(3, 1), 3, None, r"hashes: found the shape \(3, 1\), expected \(n,\)"),
+        (SOME, 3, SOME[0], r"other: found the shape \(\), expected \(n,\)"),
+        (SOME, 65, None, "radius: found 65, expected 0 to 64"),
+        (SOME, -1, None, "radius: found -1, expected 0 to 64"),
+        (uint64([]), 65, SOME, "radius: found 65, expected 0 to 64"),
+    ],
+    ids=[
+        *("floats", "signed", "other-uint32", "2-d", "other-0-d", "radius-65", "radius-minus-1"),
+        "radius-of-nothing",
+    ],
+)
+def test_bad_input_is_refused(
+    hashes: Hashes, radius: int, other: Hashes | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        neighbours(hashes, radius, other)
+
+
+# Distances ----------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(WORD, WORD), max_size=20))
 def test_distances_are_counts_of_bits(pairs: list[tuple[int, int]]) -> None:
-    a, b = (hashes_from_hex(in_hex(list(side), 2)) for side in zip(*pairs, strict=True))
-    assert distances(a, b).tolist() == [bin(x ^ y).count("1") for x, y in pairs]
+    a, b = uint64([x for x, _ in pairs]), uint64([y for _, y in pairs])
+    counts = distances(a, b)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [bin(x ^ y).count("1") for x, y in pairs]
 
 
-def test_nothing_has_no_neighbours() -> None:
-    nothing = hashes_from_hex([])
-    assert [column.size for column in neighbours(nothing, nothing, 256)] == [0, 0, 0]
-    assert distances(nothing, nothing).size == 0
-    assert np.asarray(nothing).shape[0] == 0
+WORDS = st.lists(WORD, min_size=4, max_size=4)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=10))
+def test_distances_of_several_words_are_their_sum(pairs: list[tuple[list[int], list[int]]]) -> None:
+    a, b = (np.array(side, dtype=np.uint64) for side in zip(*pairs, strict=True))
+    counts = distances(a, b)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [
+        sum(bin(x ^ y).count("1") for x, y in zip(*pair, strict=True)) for pair in pairs
+    ]
+
+
+def test_hundreds_of_differing_bits_are_counted_in_full() -> None:
+    nothing = np.zeros((3, 8), dtype=np.uint64)
+    assert distances(nothing, ~nothing).tolist() == [512] * 3

@@ -32,6 +32,8 @@ FOLDER_SPLITS = {
     "valid": "validation",
     "test": "test",
 }
+# People tune on the public test and compare on the private one: nobody may train on either.
+TEST_SETS = {"validation": "FER2013 public test", "test": "FER2013 test"}
 LICENCE = "FER2013 (ICML 2013 challenge data, research use)"
 ATTRIBUTION = "Goodfellow et al., Challenges in Representation Learning, ICML 2013"
 GET = "expected fer2013.csv, or train/ and validation/ or test/; see Kaggle's FER2013 challenge"
@@ -177,6 +179,7 @@ def _facts(name: str, label: str | None, split: str | None) -> Facts:
     return Facts(
         votes=(Vote(f"source:{name}", label),) if label else (),
         source_split=split,
+        test_set=None if split is None else TEST_SETS.get(split),
         licence=LICENCE,
         attribution=ATTRIBUTION,
     )

@@ -16,6 +16,7 @@ from .files import fault, folders, name_of, source_folder, stamp_of, walk
 from .labels import label_of, read_label_map
 
 SPLIT_WORDS = ("train", "training", "val", "valid", "validation", "test", "testing")
+TEST_WORDS = ("test", "testing")
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
 
 
@@ -96,6 +97,7 @@ def _entry(
         votes=(Vote(f"source:{name}", label),) if label else (),
         content=settings.content,
         source_split=settings.source_split or None,
+        test_set=f"{name} test" if settings.source_split.lower() in TEST_WORDS else None,
         licence=settings.licence,
         attribution=settings.attribution,
     )

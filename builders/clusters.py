@@ -1,0 +1,137 @@
+"""Clusters: which pictures are duplicates of which, and which are related."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.config import DedupConfig
+from occlufer.engine import map_local
+
+from .blocks import block_difference
+from .edges import NAMES, Edge, Edges, Limits, first_alike, near_edges
+from .groups import Likeness, find_groups
+from .hash_table import in_hex, table_of
+from .hashes import Look, Picture, grey_of, look
+from .resample import Grey
+from .stars import Drop, star_clusters
+from .views import thumbnail
+
+# Small pictures of 8 kB that are kept while edges are verified.
+THUMBNAILS_KEPT = 10_000
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What became of n pictures, by their positions."""
+
+    dropped: dict[int, Drop]
+    """{duplicate: the one that is kept for it, and how near they are}."""
+    groups: list[str]
+    """The group of every picture, of dropped ones too: it stays on one side of the split."""
+    cut: list[tuple[int, int]]
+    """Related pairs in two groups, for one group would have been too large or too wide."""
+
+    def related(self) -> list[list[int]]:
+        """Return the kept members of every group that has two of them or more."""
+        members: dict[str, list[int]] = {}
+        for position, group in enumerate(self.groups):
+            if position not in self.dropped:
+                members.setdefault(group, []).append(position)
+        return [positions for positions in members.values() if len(positions) > 1]
+
+
+def find_duplicates(
+    pictures: Sequence[Picture], settings: DedupConfig | None = None, workers: int = 0
+) -> Clusters:
+    """Return what is duplicate and what is related among pictures: paths, bytes, Pillow images.
+
+    Of copies the one with the most pixels is kept, then the sharpest. The order in which they are
+    given changes nothing, but of pictures alike in everything the first is kept. Raises
+    BadImageError for what is no picture, OSError for what cannot be read.
+    """
+    looks = list(map_local(partial(look, views=True), pictures, workers))
+    return cluster_looks(looks, lambda i: grey_of(pictures[i]), settings or DedupConfig())
+
+
+def cluster_looks(
+    looks: Sequence[Look], grey: Callable[[int], Grey], settings: DedupConfig
+) -> Clusters:
+    """Return the clusters of pictures that were looked at; `grey` gives the picture at a place."""
+    contents = [in_hex(seen.hashes["views256"]) for seen in looks]
+
+    def precedence(i: int) -> tuple[Any, ...]:
+        return -looks[i].pixels, -looks[i].sharpness, contents[i], i
+
+    order = sorted(range(len(looks)), key=precedence)
+    table = table_of(looks[i].hashes for i in order)
+    first = first_alike(table)
+    leaders = np.flatnonzero(first == np.arange(first.size))
+    edges = near_edges(
+        table, limits(settings), leaders, np.ones(leaders.size, dtype=bool), np.arange(first.size)
+    )
+    names = [f"{contents[i]} {place:09d}" for place, i in enumerate(order)]
+    found = cluster(names, first, edges, lambda place: grey(order[place]), settings)
+    return _placed(found, order)
+
+
+def cluster(
+    images: list[str],
+    first: NDArray[np.int64],
+    edges: Edges,
+    grey: Callable[[int], Grey],
+    settings: DedupConfig,
+    joined: Iterable[tuple[int, int]] = (),
+    protected: Collection[int] = (),
+    measured: dict[Edge, float] | None = None,
+) -> Clusters:
+    """Return the clusters of images in the order of precedence.
+
+    `first` and `edges` are those of `first_alike` and `near_edges`, `grey` gives the picture at a
+    position. Pairs that are `joined` are in one group; `protected` positions are never dropped.
+    Block differences are taken from `measured` and added to it.
+    """
+    known = {} if measured is None else measured
+
+    @lru_cache(maxsize=THUMBNAILS_KEPT)
+    def seen(position: int, view: int) -> Any:
+        return thumbnail(grey(position), NAMES[view])
+
+    def difference(edge: Edge) -> float:
+        if edge not in known:
+            known[edge] = block_difference(seen(edge.a, edge.seen), seen(edge.b, edge.taken))
+        return known[edge]
+
+    dropped = star_clusters(first.tolist(), edges, difference, settings.block_difference, protected)
+    copies = [(i, drop.kept) for i, drop in dropped.items()]
+    alike = [Likeness(edge.a, edge.b, edge.bits256) for edge in edges]
+    alike += [Likeness(i, leader, 0) for i, leader in enumerate(first.tolist()) if i != leader]
+    groups = find_groups(
+        images, [*copies, *joined], alike, settings.group_size, settings.group_width
+    )
+    return Clusters(dropped, groups.names, groups.cut)
+
+
+def limits(settings: DedupConfig) -> Limits:
+    """Return the limits of the search."""
+    return Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
+
+
+def _placed(clusters: Clusters, order: list[int]) -> Clusters:
+    """Return the clusters with each position replaced by what `order` has there."""
+
+    def place(drop: Drop) -> Drop:
+        edge = replace(drop.edge, a=order[drop.edge.a], b=order[drop.edge.b])
+        return replace(drop, kept=order[drop.kept], edge=edge)
+
+    groups = dict(zip(order, clusters.groups, strict=True))
+    return Clusters(
+        dict(sorted((order[i], place(drop)) for i, drop in clusters.dropped.items())),
+        [groups[i] for i in range(len(order))],
+        sorted((order[a], order[b]) for a, b in clusters.cut),
+    )

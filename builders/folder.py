@@ -1,0 +1,97 @@
+"""Duplicates in any folder of pictures, without a build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from occlufer.config import DedupConfig
+from occlufer.engine import map_local
+from occlufer.errors import MissingError
+from occlufer.progress import progress
+from occlufer.record import Reject
+
+from .clusters import Clusters, cluster_looks
+from .hashes import Look, grey_of, look
+from .pixels import BadImageError
+from .resample import Grey
+from .sources import image_folder
+from .sources.entry import Entry
+
+
+@dataclass(frozen=True)
+class FolderClusters:
+    """What was found in a folder; paths are relative to it."""
+
+    folder: Path
+    paths: list[str]
+    """The pictures, by the positions that `clusters` counts."""
+    clusters: Clusters
+    rejected: list[tuple[str, str, str]]
+    """(path, reason, detail) of what is no picture."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON has it: every path once, in a cluster, as rejected, or in neither."""
+        stars: dict[int, list[dict[str, Any]]] = {}
+        for i, drop in self.clusters.dropped.items():
+            row = {
+                "path": self.paths[i],
+                "view": drop.edge.view,
+                "phash64_bits": drop.edge.bits64,
+                "phash256_bits": drop.edge.bits256,
+                "block_difference": round(drop.block_difference, 2),
+            }
+            stars.setdefault(drop.kept, []).append(row)
+        return {
+            "folder": str(self.folder),
+            "files": len(self.paths) + len(self.rejected),
+            "duplicates": [
+                {"kept": self.paths[kept], "dropped": rows} for kept, rows in sorted(stars.items())
+            ],
+            "related": [[self.paths[i] for i in group] for group in self.clusters.related()],
+            "rejected": [
+                {"path": path, "reason": reason, "detail": detail}
+                for path, reason, detail in self.rejected
+            ],
+        }
+
+
+def find_in_folder(folder: Path, settings: DedupConfig, workers: int = 0) -> FolderClusters:
+    """Return the duplicates and related pictures under `folder`; nothing of it is changed.
+
+    Raises MissingError or UsageError if it is missing, no folder, or holds no picture.
+    """
+    entries = list(image_folder.entries(image_folder.Settings(folder, labels="none"), "folder"))
+    found: list[tuple[Entry, Look]] = []
+    rejected: list[tuple[str, str, str]] = []
+    for entry, seen in zip(entries, looks(entries, workers), strict=True):
+        if isinstance(seen, Reject):
+            rejected.append((entry.source_id, seen.reason, seen.detail))
+        else:
+            found.append((entry, seen))
+    if not found:
+        raise MissingError(f"{folder}: found no picture in {len(entries)} files")
+
+    def grey(position: int) -> Grey:
+        return grey_of(found[position][0].read().data)
+
+    clusters = cluster_looks([seen for _, seen in found], grey, settings)
+    return FolderClusters(folder, [entry.source_id for entry, _ in found], clusters, rejected)
+
+
+def looks(entries: Sequence[Entry], workers: int) -> Iterator[Look | Reject]:
+    """Yield, for every entry, what a look at its picture tells, or why there is none."""
+    return progress(map_local(_look, entries, workers), len(entries), "hashes")
+
+
+def _look(entry: Entry) -> Look | Reject:
+    if entry.reject is not None:
+        return entry.reject
+    try:
+        return look(entry.read().data, views=True)
+    except BadImageError as error:
+        return error.reject
+    except OSError as error:
+        return Reject("unreadable", str(error.strerror))

@@ -1,0 +1,125 @@
+"""A table of perceptual hashes: what is known of pictures where the pictures themselves are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.errors import MissingError, UsageError
+
+from .views import HASHED
+
+Hashes = NDArray[np.uint64]
+
+# Words of 64 bits in each column of the table.
+SHAPES: dict[str, tuple[int, ...]] = {
+    "phash64": (),
+    "phash256": (4,),
+    "dhash64": (),
+    "views64": (len(HASHED),),
+    "views256": (len(HASHED), 4),
+}
+PUBLISHED = ("phash64", "phash256", "dhash64")
+# Changes when the views do: hashes of another version are not comparable.
+VERSION = "1"
+VERSION_KEY = b"occlufer_hashes"
+
+
+@dataclass(frozen=True)
+class HashTable:
+    """The hashes of n pictures; the first bit of a hash is the highest one of its first word."""
+
+    phash64: Hashes
+    """(n,), `imagehash.phash`."""
+    phash256: Hashes
+    """(n, 4), `imagehash.phash` with hash_size=16."""
+    dhash64: Hashes
+    """(n,), `imagehash.dhash`."""
+    views64: Hashes
+    """(n, len(HASHED)), of every view and part of the upright picture; (n, 0) if not wanted."""
+    views256: Hashes
+    """(n, len(HASHED), 4), likewise."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        return int(self.phash64.shape[0])
+
+    def rows(self, chosen: Any) -> HashTable:
+        """Return the table of the chosen rows, an index or mask of numpy's."""
+        return HashTable(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def table_of(rows: Iterable[Mapping[str, Hashes]], views: bool = True) -> HashTable:
+    """Return the table of the hashes of each picture, {column: words}."""
+    known = list(rows)
+    columns = []
+    for name, shape in SHAPES.items():
+        if name not in PUBLISHED and not views:
+            columns.append(np.zeros((len(known), 0, *shape[1:]), dtype=np.uint64))
+            continue
+        words = np.array([row[name] for row in known], dtype=np.uint64)
+        columns.append(words.reshape(len(known), *shape))
+    return HashTable(*columns)
+
+
+def in_hex(words: Hashes) -> str:
+    """Return the words in hex, as imagehash writes a hash."""
+    return words.astype(">u8").tobytes().hex()
+
+
+def from_hex(text: str) -> Hashes:
+    """Return the words that `in_hex` wrote, uint64 (n,)."""
+    return np.frombuffer(bytes.fromhex(text), dtype=">u8").astype(np.uint64)
+
+
+def write_table(path: Path, names: list[str], table: HashTable) -> None:
+    """Write the hashes of pictures by their names as Parquet; no picture can be made of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {"name": pa.array(names, pa.string())}
+    for name, shape in SHAPES.items():
+        data = getattr(table, name).astype(">u8").tobytes()
+        kind = pa.binary(8 * int(np.prod(shape)))
+        columns[name] = pa.FixedSizeBinaryArray.from_buffers(
+            kind, len(names), [None, pa.py_buffer(data)]
+        )
+    written = pa.table(columns).replace_schema_metadata({VERSION_KEY: VERSION.encode()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    pq.write_table(written, part, compression="zstd")
+    part.replace(path)
+
+
+def read_table(path: Path) -> tuple[list[str], HashTable]:
+    """Return the names and hashes that `write_table` wrote.
+
+    Raises MissingError if there is no file, UsageError if it is another one.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.read_table(path)
+    except FileNotFoundError:
+        raise MissingError(f"{path}: no such table of hashes") from None
+    except (OSError, pa.ArrowException) as error:
+        line = str(error).splitlines()[0]
+        raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
+    version = (found.schema.metadata or {}).get(VERSION_KEY, b"none").decode("ascii", "replace")
+    if version != VERSION or found.column_names != ["name", *SHAPES]:
+        raise UsageError(
+            f"{path}: found hashes of version {version}, expected {VERSION}; "
+            "register the pictures anew with this version of occlufer"
+        )
+    columns = []
+    for name, shape in SHAPES.items():
+        data = b"".join(found[name].to_pylist())
+        words = np.frombuffer(data, dtype=">u8").astype(np.uint64)
+        columns.append(words.reshape(found.num_rows, *shape))
+    return found["name"].to_pylist(), HashTable(*columns)

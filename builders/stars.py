@@ -1,0 +1,66 @@
+"""Stars: each duplicate is dropped for a picture that it was itself compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from .edges import Edge, Edges
+from .views import ITSELF, POSITION
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Why a picture is dropped: for which one, and how near they are."""
+
+    kept: int
+    edge: Edge
+    block_difference: float
+    """Grey levels, see `blocks.block_difference`."""
+
+
+def star_clusters(
+    first: Sequence[int],
+    edges: Edges,
+    block_difference: Callable[[Edge], float],
+    most: float,
+    protected: Collection[int] = (),
+) -> dict[int, Drop]:
+    """Return {dropped position: why} for pictures in the order of precedence.
+
+    Whoever comes first is kept; a picture is dropped only for one that is kept and that it was
+    itself compared with, so likeness never travels along a chain. The pixels may differ by `most`
+    grey levels in a block. Only what could still be dropped is verified: once a picture, not once
+    a pair. `protected` positions are never dropped.
+
+    `first` says of every position which one is the first with the very same hashes; `edges` are
+    between such first ones and stand for all that are like them.
+    """
+    alike: dict[int, list[int]] = {}
+    for position, leader in enumerate(first):
+        alike.setdefault(leader, []).append(position)
+    by_first: dict[int, list[Edge]] = {}
+    for edge in edges:
+        if not edge.of_a_part:
+            by_first.setdefault(edge.a, []).append(edge)
+            by_first.setdefault(edge.b, []).append(edge)
+    dropped: dict[int, Drop] = {}
+    for kept, leader in enumerate(first):
+        if kept in dropped:
+            continue
+        same = Edge(leader, leader, POSITION[ITSELF], POSITION[ITSELF], 0, 0)
+        for edge in (same, *sorted(by_first.get(leader, []), key=_nearness)):
+            kept_is_a = edge.a == leader
+            for other in alike[edge.b if kept_is_a else edge.a]:
+                if other <= kept or other in dropped or other in protected:
+                    continue
+                ends = (kept, other) if kept_is_a else (other, kept)
+                pair = replace(edge, a=ends[0], b=ends[1])
+                difference = block_difference(pair)
+                if difference <= most:
+                    dropped[other] = Drop(kept, pair, difference)
+    return dropped
+
+
+def _nearness(edge: Edge) -> tuple[int, ...]:
+    return edge.bits256, edge.bits64, edge.a, edge.b, edge.seen, edge.taken
