@@ -47,7 +47,8 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## every benchmark; each prints its bars
+bench: $(STAMP) ## every benchmark, beside its named peers; each prints its bars
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean: ## delete what make demo and the builds of this folder made

@@ -153,7 +153,7 @@ GEOMETRIC: dict[str, Edit] = {
     "top left 8 %, smaller, JPEG 50": after(
         Cut(right=0.08, bottom=0.08), scaled(0.6), lambda image: jpeg(image, 50)
     ),
-}  # fmt: skip
+}
 
 
 def on_the_grid(edit: Edit) -> bool:

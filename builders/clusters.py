@@ -51,9 +51,9 @@ def find_duplicates(
 ) -> Clusters:
     """Return what is duplicate and what is related among pictures: paths, bytes, Pillow images.
 
-    Of copies the one with the most pixels is kept, then the sharpest. The order in which they are
-    given changes nothing, but of pictures alike in everything the first is kept. Raises
-    BadImageError for what is no picture, OSError for what cannot be read.
+    Of copies the one with the most pixels is kept, then that of the largest file. The order in
+    which they are given changes nothing, but of pictures alike in everything the first is kept.
+    Raises BadImageError for what is no picture, OSError for what cannot be read.
     """
     looks = list(map_local(partial(look, views=True), pictures, workers))
     return cluster_looks(looks, lambda i: grey_of(pictures[i]), settings or DedupConfig())
@@ -66,7 +66,7 @@ def cluster_looks(
     contents = [in_hex(seen.hashes["views256"]) for seen in looks]
 
     def precedence(i: int) -> tuple[Any, ...]:
-        return -looks[i].pixels, -looks[i].sharpness, contents[i], i
+        return -looks[i].pixels, -looks[i].size_bytes, contents[i], i
 
     order = sorted(range(len(looks)), key=precedence)
     table = table_of(looks[i].hashes for i in order)

@@ -44,7 +44,7 @@ class Candidate:
     crop: str
     owner: Record
     pixels: int
-    sharpness: float
+    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,8 @@ def _candidates(workspace: Workspace) -> tuple[list[Candidate], HashTable]:
         if result.image not in passing:
             continue
         crop, pixels = sizes[result.image]
-        sharpness = result.value["sharpness"]
-        owner = owners[result.image]
-        found.append(Candidate(result.image, crop, owner, pixels, sharpness))
+        size_bytes = result.value["size_bytes"]
+        found.append(Candidate(result.image, crop, owners[result.image], pixels, size_bytes))
         rows.append({name: from_hex(result.value[name]) for name in HASHES})
     order = sorted(range(len(found)), key=lambda i: _precedence(found[i]))
     return [found[i] for i in order], table_of(rows[i] for i in order)
@@ -160,7 +159,7 @@ def _precedence(candidate: Candidate) -> tuple[Any, ...]:
     # A sample without a vote would take the labelled copies with it.
     unlabelled = not candidate.owner.facts.votes
     owner = candidate.owner
-    return unlabelled, owner.rank, -candidate.pixels, -candidate.sharpness, candidate.image
+    return unlabelled, owner.rank, -candidate.pixels, -candidate.size_bytes, candidate.image
 
 
 def _joined(candidates: list[Candidate], groups: dict[str, str]) -> Iterator[tuple[int, int]]:

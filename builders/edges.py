@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .hash_table import HashTable
-from .search import distances, neighbour_blocks
+from .search import Pairs, distances, neighbour_blocks
 from .views import HASHED, ITSELF, MIRROR, PARTS, POSITION, VIEWS
 
 NAMES = tuple(HASHED)
-# So many edges of a pair are kept, the nearest: pixels decide, and one of these shows them best.
+IS_PART = np.array([name in PARTS for name in NAMES])
+# So many views of a pair are kept, the nearest: pixels decide, and one of them shows them best.
 EDGES_PER_PAIR = 4
 
 
@@ -80,11 +82,13 @@ class Edge:
         return NAMES[self.seen] in PARTS
 
 
-# (seen, taken) of everything that is compared.
+# What is compared: each of the first as pictures are seen, with each of the second as others are.
 COMPARED = (
-    *((POSITION[view], POSITION[taken]) for view in VIEWS for taken in (ITSELF, MIRROR)),
-    *((POSITION[p], POSITION[t]) for p in PARTS for t in (p, f"{p} of the {MIRROR}")),
+    (tuple(POSITION[view] for view in VIEWS), (POSITION[ITSELF], POSITION[MIRROR])),
+    *(((POSITION[part],), (POSITION[part], POSITION[f"{part} of the {MIRROR}"])) for part in PARTS),
 )
+# So many hashes, about, are searched at once: a few pictures in a few calls, many in many.
+HASHES_AT_ONCE = 1 << 20
 
 
 def first_alike(table: HashTable) -> NDArray[np.int64]:
@@ -111,19 +115,20 @@ def near_edges(
     new: NDArray[np.bool_],
     rank: NDArray[np.int64],
 ) -> Edges:
-    """Return the edges between rows `among` of `table`, at most EDGES_PER_PAIR a pair.
+    """Return the edges between rows `among` of `table`, the nearest of each pair.
 
     Only those with a `new` one at one end, bool like `among`, in a time that grows with the number
     of new ones times that of all. Where edges are equally near, `rank`, int64 (n,), decides which
     are kept: the same ones in whatever order the rows come.
     """
     fresh, old = among[new], among[~new]
-    found: list[Edges] = [
-        edges
-        for seen, taken in COMPARED
-        for a, b in ((fresh, among), (old, fresh))
-        for edges in _compare(table, a, table, b, seen, taken, limits)
-    ]
+    found = [*_compare(table, fresh, table, among, limits)]
+    if old.size:
+        # Of all, for a whole column is read faster than most of it; new ones were seen above.
+        seen_before = np.ones(len(table), dtype=bool)
+        seen_before[fresh] = False
+        known = _compare(table, among, table, fresh, limits)
+        found += [edges.rows(seen_before[edges.a]) for edges in known]
     edges = joined(found)
     # Every picture is near itself; what is seen and taken alike is found from both ends.
     once = (edges.seen != edges.taken) | (rank[edges.a] < rank[edges.b])
@@ -131,31 +136,30 @@ def near_edges(
 
 
 def edges_between(table: HashTable, other: HashTable, limits: Limits) -> Edges:
-    """Return the nearest edge of each pair of a picture of `table` (a) and one of `other` (b).
+    """Return an edge of each near pair of a picture of `table` (a) and one of `other` (b).
 
-    Both are seen in every view, so that either may be a cut-out of the other.
+    Both are seen in every view, so that either may be a cut-out of the other. The nearest view
+    comes before the nearest part.
     """
     rows, other_rows = np.arange(len(table)), np.arange(len(other))
-    found: list[Edges] = []
-    for seen, taken in COMPARED:
-        found += _compare(table, rows, other, other_rows, seen, taken, limits)
-        if seen != taken:
-            for edges in _compare(other, other_rows, table, rows, seen, taken, limits):
-                turned = Edges(edges.b, edges.a, *_rest(edges))
-                found.append(turned)
+    found = [*_compare(table, rows, other, other_rows, limits)]
+    for edges in _compare(other, other_rows, table, rows, limits):
+        found.append(replace(edges, a=edges.b, b=edges.a))
     edges = joined(found)
-    order = np.lexsort((edges.taken, edges.seen, edges.bits64, edges.bits256, edges.b, edges.a))
-    edges = edges.rows(order)
+    near = (edges.taken, edges.seen, edges.bits64, edges.bits256, IS_PART[edges.seen])
+    edges = edges.rows(np.lexsort((*near, edges.b, edges.a)))
     return edges.rows(_place_in_run(edges.a, edges.b) == 0)
 
 
 def _nearest(edges: Edges, rank: NDArray[np.int64]) -> Edges:
-    """Return the EDGES_PER_PAIR nearest edges of each pair, sorted by pair, nearest first."""
+    """Return the nearest edges of each pair: EDGES_PER_PAIR of views, one of a part."""
     a, b = rank[edges.a], rank[edges.b]
     low, high, turned = np.minimum(a, b), np.maximum(a, b), a > b
-    order = np.lexsort((turned, edges.taken, edges.seen, edges.bits64, edges.bits256, high, low))
-    place = _place_in_run(low[order], high[order])
-    return edges.rows(order[place < EDGES_PER_PAIR])
+    part = IS_PART[edges.seen]
+    near = (turned, edges.taken, edges.seen, edges.bits64, edges.bits256)
+    order = np.lexsort((*near, part, high, low))
+    place = _place_in_run(low[order], high[order], part[order])
+    return edges.rows(order[place < np.where(part[order], 1, EDGES_PER_PAIR)])
 
 
 def _compare(
@@ -163,30 +167,47 @@ def _compare(
     a: NDArray[np.int64],
     other: HashTable,
     b: NDArray[np.int64],
-    seen: int,
-    taken: int,
     limits: Limits,
 ) -> Iterator[Edges]:
-    """Yield the edges between rows `a` of `table` and rows `b` of `other`."""
-    most = limits.part_bits256 if NAMES[seen] in PARTS else limits.view_bits256
-    queries, targets = table.views64[a, seen], other.views64[b, taken]
-    for pairs in neighbour_blocks(queries, limits.bits64, targets):
-        i, j = a[pairs.i], b[pairs.j]
-        bits256 = distances(table.views256[i, seen], other.views256[j, taken])
-        near = bits256 <= most
-        count = int(near.sum())
-        yield Edges(
-            i[near],
-            j[near],
-            np.full(count, seen),
-            np.full(count, taken),
-            pairs.distance[near],
-            bits256[near],
-        )
+    """Yield the edges between rows `a` of `table`, as seen, and rows `b` of `other`, as taken."""
+    if not (a.size and b.size):
+        return
+    step = max(HASHES_AT_ONCE // a.size, 1)
+    for all_seen, takens in COMPARED:
+        taken = np.array(takens)
+        targets = _columns(other, b, takens)
+        for start in range(0, len(all_seen), step):
+            seen = np.array(all_seen[start : start + step])
+            queries = _columns(table, a, seen.tolist())
+            for pairs in neighbour_blocks(queries, limits.bits64, targets):
+                yield _confirmed(table, a, other, b, seen, taken, pairs, limits)
 
 
-def _rest(edges: Edges) -> tuple[NDArray[np.int64], ...]:
-    return edges.seen, edges.taken, edges.bits64, edges.bits256
+def _columns(
+    table: HashTable, rows: NDArray[np.int64], positions: Sequence[int]
+) -> NDArray[np.uint64]:
+    """Return the hashes of these views of these rows, one view after the other."""
+    whole = rows.size == len(table)
+    columns = [table.views64[:, p] if whole else table.views64[rows, p] for p in positions]
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _confirmed(
+    table: HashTable,
+    a: NDArray[np.int64],
+    other: HashTable,
+    b: NDArray[np.int64],
+    seen: NDArray[np.int64],
+    taken: NDArray[np.int64],
+    pairs: Pairs,
+    limits: Limits,
+) -> Edges:
+    """Return those of the pairs whose 256-bit hashes are near too."""
+    i, j = a[pairs.i % a.size], b[pairs.j % b.size]
+    seen, taken = seen[pairs.i // a.size], taken[pairs.j // b.size]
+    bits256 = distances(table.views256[i, seen], other.views256[j, taken])
+    most = np.where(IS_PART[seen], limits.part_bits256, limits.view_bits256)
+    return Edges(i, j, seen, taken, pairs.distance, bits256).rows(bits256 <= most)
 
 
 def joined(parts: list[Edges]) -> Edges:
@@ -196,9 +217,10 @@ def joined(parts: list[Edges]) -> Edges:
     return Edges(*(np.concatenate([nothing, *(getattr(p, n) for p in parts)]) for n in names))
 
 
-def _place_in_run(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many equal pairs lie before each, of pairs (a, b) that are sorted."""
-    starts = np.ones(a.size, dtype=bool)
-    starts[1:] = (a[1:] != a[:-1]) | (b[1:] != b[:-1])
-    positions = np.arange(a.size)
+def _place_in_run(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how many equal rows lie before each, of rows that are sorted."""
+    size = columns[0].size
+    starts = np.ones(size, dtype=bool)
+    starts[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    positions = np.arange(size)
     return np.asarray(positions - np.maximum.accumulate(np.where(starts, positions, 0)))

@@ -45,6 +45,10 @@ class HashTable:
     views256: Hashes
     """(n, len(HASHED), 4), likewise."""
 
+    def __post_init__(self) -> None:
+        """Lay the hashes of one view side by side: a search reads one view of all pictures."""
+        object.__setattr__(self, "views64", np.asfortranarray(self.views64))
+
     def __len__(self) -> int:
         """Return n."""
         return int(self.phash64.shape[0])
@@ -69,7 +73,7 @@ def table_of(rows: Iterable[Mapping[str, Hashes]], views: bool = True) -> HashTa
 
 def in_hex(words: Hashes) -> str:
     """Return the words in hex, as imagehash writes a hash."""
-    return words.astype(">u8").tobytes().hex()
+    return np.asarray(words).astype(">u8").tobytes().hex()
 
 
 def from_hex(text: str) -> Hashes:
@@ -84,7 +88,7 @@ def write_table(path: Path, names: list[str], table: HashTable) -> None:
 
     columns: dict[str, Any] = {"name": pa.array(names, pa.string())}
     for name, shape in SHAPES.items():
-        data = getattr(table, name).astype(">u8").tobytes()
+        data = getattr(table, name).astype(">u8").tobytes()  # row by row, whatever the layout
         kind = pa.binary(8 * int(np.prod(shape)))
         columns[name] = pa.FixedSizeBinaryArray.from_buffers(
             kind, len(names), [None, pa.py_buffer(data)]

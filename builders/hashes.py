@@ -21,7 +21,7 @@ from .compiled import compiled
 from .hash_table import Hashes, HashTable, in_hex, table_of
 from .pixels import open_picture, to_rgb, upright
 from .resample import Grey, resize, resize_to
-from .views import HASHED, ITSELF, small
+from .views import HASHED, ITSELF, MIRROR, small
 
 VERSION = 2
 Picture = bytes | Path | str | Image.Image
@@ -36,10 +36,10 @@ def stage(config: BuildConfig) -> ImageStage:
 
 
 def find_hashes(item: ImageItem) -> Result:
-    """Return `phash64`, `phash256`, `dhash64`, `views64`, `views256` in hex, and `sharpness`."""
+    """Return `phash64`, `phash256`, `dhash64`, `views64`, `views256` in hex, and `size_bytes`."""
     seen = look(item.store.get(item.values["faces"]["crop"]), views=True)
     hashes = {name: in_hex(words) for name, words in seen.hashes.items()}
-    return Result(item.image, {**hashes, "sharpness": seen.sharpness})
+    return Result(item.image, {**hashes, "size_bytes": seen.size_bytes})
 
 
 def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = False) -> HashTable:
@@ -60,44 +60,35 @@ class Look:
     hashes: dict[str, Hashes]
     """{column of HashTable: words}."""
     pixels: int
-    sharpness: float
-    """Grey levels, see `sharpness`; to a hundredth, for finer digits tell nothing."""
+    size_bytes: int
+    """Of its file: of two pictures of one size the larger file was compressed less; 0 without."""
 
 
 def look(picture: Picture, views: bool) -> Look:
-    """Return what `hash_images` finds out about one picture, and how large and sharp it is."""
-    with _opened(picture) as image:
-        grey = _grey(image)
-        pixels = image.width * image.height
-        return Look(_hashes(image, grey, views), pixels, round(float(sharpness(grey)), 2))
+    """Return what `hash_images` finds out about one picture, and how large it is."""
+    data = _bytes(picture)
+    with _opened(picture, data) as image:
+        hashes = _hashes(image, _grey(image), views)
+        return Look(hashes, image.width * image.height, len(data))
 
 
 def grey_of(picture: Picture) -> Grey:
     """Return the upright picture in grey, uint8 (H, W)."""
-    with _opened(picture) as image:
+    with _opened(picture, _bytes(picture)) as image:
         return _seen(image, _grey(image))
-
-
-@compiled
-def sharpness(grey: Any) -> Any:
-    """Return the mean absolute second difference of the grey levels: blurred copies have less."""
-    height, width = grey.shape
-    total = 0
-    for y in range(1, height - 1):
-        for x in range(1, width - 1):
-            around = np.int64(grey[y - 1, x]) + grey[y + 1, x] + grey[y, x - 1] + grey[y, x + 1]
-            total += abs(4 * np.int64(grey[y, x]) - around)
-    return total / max((height - 2) * (width - 2), 1)
 
 
 # From a picture to its hashes ---------------------------------------------------------------------
 
 
-def _opened(picture: Picture) -> Image.Image:
+def _bytes(picture: Picture) -> bytes:
     if isinstance(picture, Image.Image):
-        return picture.copy()
-    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    return open_picture(data)
+        return b""
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+
+
+def _opened(picture: Picture, data: bytes) -> Image.Image:
+    return picture.copy() if isinstance(picture, Image.Image) else open_picture(data)
 
 
 def _grey(image: Image.Image) -> Grey:
@@ -144,18 +135,22 @@ def _phash(picture: Grey) -> Hashes:
 
 
 def _of_views(grey: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
-    """Return the hashes of everything in HASHED; the picture itself has its published ones.
+    """Return the hashes of everything in HASHED.
 
-    The others are taken from a small picture, both hashes of a view from the same waves.
+    Those of the picture itself are its published ones, and its mirror image is hashed like it. The
+    others are taken from a small picture, both hashes of a view from the same waves.
     """
+    exact = {ITSELF: itself, MIRROR: _published(HASHED[MIRROR].of(grey))}
     base = small(grey)
-    waves = [
-        _low_waves(resize(view.of(base), VIEW_PX, VIEW_PX), COSINES)
-        for name, view in HASHED.items()
-        if name != ITSELF
-    ]
-    views64 = [itself["phash64"], *(_words(_above_median(w[:8, :8])) for w in waves)]
-    views256 = [itself["phash256"], *(_words(_above_median(w)) for w in waves)]
+    views64, views256 = [], []
+    for name, view in HASHED.items():
+        if name in exact:
+            views64.append(exact[name]["phash64"])
+            views256.append(exact[name]["phash256"])
+        else:
+            waves = _low_waves(resize(view.of(base), VIEW_PX, VIEW_PX), COSINES)
+            views64.append(_words(_above_median(waves[:8, :8])))
+            views256.append(_words(_above_median(waves)))
     return {"views64": np.concatenate(views64), "views256": np.stack(views256)}
 
 

@@ -38,6 +38,8 @@ NS_PER_ROW = 3.0
 NS_PER_COMPARISON = 0.3
 # Pairs are handed out in blocks: memory is bounded by what is done with them.
 BLOCK_PAIRS = 1 << 20
+# Two megabytes of hashes: they stay in a processor's cache, and threads share the pieces.
+TILE = 1 << 18
 
 
 class Band(NamedTuple):
@@ -88,23 +90,38 @@ def neighbour_blocks(
         raise ValueError(f"radius: found {radius}, expected 0 to {BITS}")
     if not (a.size and b.size):
         return
+    if a.size > b.size:  # the inner loop is the fast one: let it be the long one
+        for pairs in neighbour_blocks(b, radius, a, workers):
+            yield Pairs(pairs.j, pairs.i, pairs.distance)
+        return
     bands = plan(_rounded(a.size), _rounded(b.size), radius, other is None)
     threads = worker_count(workers)
     with ThreadPoolExecutor(threads) as pool:
         for number, band in enumerate(bands):
-            table_a = _sort(a, band)
-            table_b = table_a if other is None else _sort(b, band)
-            join = _Join(table_a, table_b, other is None, radius, bands[:number], _flips(band))
-            waiting = deque(_slices(table_a.starts, 8 * threads))
-            under_way: deque[Future[tuple[Pairs, _Cursor | None]]] = deque()
-            while waiting or under_way:
-                while waiting and len(under_way) < threads + 1:
-                    under_way.append(pool.submit(join.run, waiting.popleft()))
-                pairs, cursor = under_way.popleft().result()
-                if cursor is not None:
-                    waiting.appendleft(cursor)
-                if pairs.i.size:
-                    yield pairs
+            if band.width == 0 and other is not None:
+                joins = _tiles(a, b, radius)
+            else:
+                table_a = _sort(a, band)
+                table_b = table_a if other is None else _sort(b, band)
+                joins = [_Join(table_a, table_b, other is None, radius, bands[:number], band)]
+            yield from _run(joins, pool, threads)
+
+
+def _run(joins: list[_Join], pool: ThreadPoolExecutor, threads: int) -> Iterator[Pairs]:
+    """Yield what the joins find, a block at a time; as many as there are threads are under way."""
+    parts = 8 * threads // len(joins) + 1
+    waiting = deque((join, cursor) for join in joins for cursor in join.cursors(parts))
+    under_way: deque[tuple[_Join, Future[tuple[Pairs, _Cursor | None]]]] = deque()
+    while waiting or under_way:
+        while waiting and len(under_way) < threads + 1:
+            join, cursor = waiting.popleft()
+            under_way.append((join, pool.submit(join.run, cursor)))
+        join, future = under_way.popleft()
+        pairs, rest = future.result()
+        if rest is not None:
+            waiting.appendleft((join, rest))
+        if pairs.i.size:
+            yield pairs
 
 
 def distances(a: Hashes, b: Hashes) -> Indices:
@@ -181,16 +198,6 @@ def _rounded(count: int) -> int:
     return count >> shift << shift
 
 
-def _flips(band: Band) -> NDArray[np.int64]:
-    """Return every way in which at most `radius` bits of a band can differ."""
-    flips = [
-        sum(1 << bit for bit in bits)
-        for count in range(min(band.radius, band.width) + 1)
-        for bits in itertools.combinations(range(band.width), count)
-    ]
-    return np.array(flips, dtype=np.int64)
-
-
 # The join ----------------------------------------------------------------------------------------
 
 
@@ -224,25 +231,34 @@ class _Join:
     radius: int
     earlier: tuple[Band, ...]
     """The bands that were joined before: what they found is not found again."""
-    flips: NDArray[np.int64]
+    band: Band
+
+    def cursors(self, count: int) -> list[_Cursor]:
+        """Return where to begin: `count` parts of about as many hashes, fewer for few hashes."""
+        starts = self.a.starts
+        size = int(starts[-1])
+        wanted = np.linspace(0, size, min(count, size // 1000 + 1) + 1)[1:-1]
+        edges = sorted({0, *np.searchsorted(starts, wanted).tolist(), starts.size - 1})
+        return [_Cursor(first, end, 0, first, 0) for first, end in itertools.pairwise(edges)]
 
     def run(self, cursor: _Cursor) -> tuple[Pairs, _Cursor | None]:
         """Return some pairs, about BLOCK_PAIRS at most, and where to go on, None if at the end."""
         masks = [((1 << band.width) - 1) << band.low for band in self.earlier]
         earlier_masks = np.array(masks, dtype=np.uint64)
         earlier_radii = np.array([band.radius for band in self.earlier], dtype=np.int64)
+        flips = _flips(self.band)
         room = max(BLOCK_PAIRS, int(np.diff(self.b.starts).max()))
         out = np.empty((room, 3), dtype=np.int32)  # what is not written takes no memory
         count, flip, bucket, row = _join(
             self.a.starts, self.a.hashes, self.a.ids,
             self.b.starts, self.b.hashes, self.b.ids,
-            self.self_join, self.radius, earlier_masks, earlier_radii, self.flips,
+            self.self_join, self.radius, earlier_masks, earlier_radii, flips,
             *cursor, out,
         )  # fmt: skip
         i, j, distance = out[:count].T.astype(np.int64)
         if self.self_join:
             i, j = np.minimum(i, j), np.maximum(i, j)
-        goes_on = flip < self.flips.size
+        goes_on = flip < flips.size
         next_cursor = _Cursor(cursor.first, cursor.end, flip, bucket, row) if goes_on else None
         return Pairs(i, j, distance), next_cursor
 
@@ -258,22 +274,36 @@ def _checked(hashes: Hashes, name: str) -> Hashes:
     return np.ascontiguousarray(array, dtype=np.uint64)
 
 
-def _sort(hashes: Hashes, band: Band) -> _Table:
+def _sort(hashes: Hashes, band: Band, first_id: int = 0) -> _Table:
     if band.width == 0:  # one bucket holds them all
         starts = np.array([0, hashes.size], dtype=np.int32)
-        return _Table(starts, hashes, np.arange(hashes.size, dtype=np.int32))
+        ids = np.arange(first_id, first_id + hashes.size, dtype=np.int32)
+        return _Table(starts, hashes, ids)
     starts = np.zeros((1 << band.width) + 1, dtype=np.int32)
     ordered, ids = np.empty_like(hashes), np.empty(hashes.size, dtype=np.int32)
     _counting_sort(hashes, band.low, band.width, starts, ordered, ids)
     return _Table(starts, ordered, ids)
 
 
-def _slices(starts: NDArray[np.int32], count: int) -> list[_Cursor]:
-    """Return the buckets in `count` parts with about as many hashes each, fewer for few hashes."""
-    size = int(starts[-1])
-    wanted = np.linspace(0, size, min(count, size // 1000 + 1) + 1)[1:-1]
-    edges = sorted({0, *np.searchsorted(starts, wanted).tolist(), starts.size - 1})
-    return [_Cursor(first, end, 0, first, 0) for first, end in itertools.pairwise(edges)]
+def _tiles(a: Hashes, b: Hashes, radius: int) -> list[_Join]:
+    """Return joins of all of a with all of b, at a time as much of b as a cache holds."""
+    none = Band(0, 0, radius)
+    table = _sort(a, none)
+    return [
+        _Join(table, _sort(b[start : start + TILE], none, start), False, radius, (), none)
+        for start in range(0, b.size, TILE)
+    ]
+
+
+@lru_cache(maxsize=256)
+def _flips(band: Band) -> NDArray[np.int64]:
+    """Return every way in which at most `radius` bits of a band can differ."""
+    flips = [
+        sum(1 << bit for bit in bits)
+        for count in range(min(band.radius, band.width) + 1)
+        for bits in itertools.combinations(range(band.width), count)
+    ]
+    return np.array(flips, dtype=np.int64)
 
 
 @compiled

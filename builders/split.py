@@ -56,9 +56,10 @@ def assign_splits(
 ) -> list[str]:
     """Return "train" or "validation" for every sample; a group is never divided.
 
-    The groups `validating` validate in any case. For the others an integer program over the kinds of groups (groups with the same class counts are alike)
-    brings every class as near as possible to its share, in the sum of absolute differences.
-    Which groups of a kind validate is drawn by `seed`, independent of the samples' order.
+    The groups `validating` validate in any case. For the others an integer program over the kinds
+    of groups (groups with the same class counts are alike) brings every class as near as possible
+    to its share, in the sum of absolute differences. Which groups of a kind validate is drawn by
+    `seed`, independent of the samples' order.
     """
     counts = _class_counts(labels, groups)
     kinds: dict[tuple[int, ...], list[str]] = {}

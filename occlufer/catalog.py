@@ -213,20 +213,19 @@ class Catalog:
         A result that is known already is no change: later stages need not run for it.
         """
         rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
-        gone = {row[0] for row in self._db.execute(_IMAGES_OF, (stage,))} - {r[1] for r in rows}
-        query = (
-            "INSERT INTO results VALUES (?,?,?,?,?) ON CONFLICT (stage, image) DO UPDATE SET"
-            " reason = excluded.reason, detail = excluded.detail, value = excluded.value"
-            " WHERE reason IS NOT excluded.reason OR detail IS NOT excluded.detail"
-            " OR value <> excluded.value"
-        )
+        wanted = {row[1]: row for row in rows}
+        same, gone = set(), []
+        for row in self._db.execute("SELECT * FROM results WHERE stage = ?", (stage,)):
+            if wanted.get(row[1]) == row:
+                same.add(row[1])
+            else:
+                gone.append((stage, row[1]))
+        new = [row for row in rows if row[1] not in same]
         with self._transaction():
-            before = self._db.total_changes
-            forget = "DELETE FROM results WHERE stage = ? AND image = ?"
-            self._db.executemany(forget, [(stage, image) for image in gone])
-            self._db.executemany(query, rows)
-            self._bump(stage, self._db.total_changes - before)
+            self._db.executemany("DELETE FROM results WHERE stage = ? AND image = ?", gone)
+            self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?)", new)
             self._set_fingerprint(stage, "", fingerprint)
+            self._bump(stage, len(gone) + len(new))
 
     # What was made from what ---------------------------------------------------------------------
 
@@ -297,7 +296,6 @@ class _Transaction:
             self._db.execute("ROLLBACK")
 
 
-_IMAGES_OF = "SELECT image FROM results WHERE stage = ?"
 _RECORD = "id, source, stamp, facts, image, reason, detail, rank"
 
 

@@ -127,7 +127,7 @@ class LeaksConfig:
     """Near is at most so many bits of 64, in some view or part,"""
     phash256_bits: int = 56
     """and at most so many of 256 in that view,"""
-    part_bits: int = 40
+    part_bits: int = 48
     """or of 256 in that part. Test sets are kept as hashes: no pixels confirm a look-alike."""
 
     def __post_init__(self) -> None:

@@ -12,12 +12,12 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.outcome import Outcome, outcomes
 from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
 from occlufer.pipeline import STAGES
+from occlufer.report_clusters import duplicates, leaks, related
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
 from occlufer.score import score
 from occlufer.workspace import Workspace, open_workspace
 
 SAMPLES_PER_CLASS = 10
-DUPLICATE_STRIPS = 12
 REJECTS_SHOWN = 200
 
 
@@ -37,7 +37,9 @@ def write_report(workspace: Path, run: Path | None, out: Path) -> None:
             ("scores", "How right every stage was", _scores(opened.catalog)),
             ("classes", "Classes, occlusion and sources", _heat(known, opened.catalog)),
             ("samples", "Published samples", _samples(known, opened)),
-            ("duplicates", "Duplicates", _duplicates(opened)),
+            ("duplicates", "Duplicates", duplicates(opened)),
+            ("related", "Related samples", related(opened)),
+            ("leaks", "Leaks", leaks(opened)),
             ("training", "The baseline", training),
             ("rejected", "What was left out", _rejected(known)),
         ]
@@ -125,37 +127,6 @@ def _pictures(images: list[str], workspace: Workspace) -> Iterator[tuple[bytes, 
         crop = workspace.catalog.value("faces", image)["crop"]
         caption = f"{occlusion['ratio']:.0%} {', '.join(occlusion['types'])}"
         yield workspace.images.get(crop), caption
-
-
-def _duplicates(workspace: Workspace) -> str:
-    # Between two runs of a build that was stopped, a stage may know images that another does not.
-    passing = set(workspace.catalog.images_passing(("faces",)))
-    drops = [
-        result
-        for result in workspace.catalog.results("dedup")
-        if result.reject is not None and {result.image, result.value["kept"]} <= passing
-    ]
-    if not drops:
-        return ""
-    strips = [
-        strip(
-            [
-                (workspace.images.get(_crop(workspace, drop.value["kept"])), "kept"),
-                (
-                    workspace.images.get(_crop(workspace, drop.image)),
-                    f"{drop.value['view']}: {drop.value['phash64_bits']} of 64 bits, "
-                    f"{drop.value['phash256_bits']} of 256",
-                ),
-            ]
-        )
-        for drop in drops[:DUPLICATE_STRIPS]
-    ]
-    lead = paragraph(f"{len(drops)} dropped; the first {len(strips)}, beside what was kept.")
-    return lead + "".join(strips)
-
-
-def _crop(workspace: Workspace, image: str) -> str:
-    return str(workspace.catalog.value("faces", image)["crop"])
 
 
 def _training(run: Path) -> str:

@@ -145,9 +145,9 @@ def test_a_second_run_works_on_nothing(two_sources: BuildConfig) -> None:
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
-        ({"dedup": DedupConfig(phash64_bits=4)}, {"dedup", "labels", "split", "publish"}),
+        ({"dedup": DedupConfig(phash64_bits=4)}, {"dedup", "labels", "split", "leaks", "publish"}),
         ({"split": SplitConfig(validation_share=0.3)}, {"split", "publish"}),
-        ({"seed": 5}, {"split", "publish"}),
+        ({"seed": 5}, {"split", "leaks", "publish"}),
         ({"workers": 1}, set()),
     ],
     ids=["dedup", "split", "seed", "workers"],

@@ -175,6 +175,34 @@ def test_a_source_that_moves_in_the_config_takes_its_records_along(catalog: Cata
     assert catalog.revisions(["gather"]) != before
 
 
+RESULTS = st.dictionaries(
+    st.sampled_from("abcd"), st.tuples(st.integers(0, 2), st.none() | st.just("blank"))
+)
+
+
+@given(RESULTS, RESULTS)
+def test_results_replaced_are_the_new_ones_and_a_change_only_where_they_differ(
+    before: dict[str, tuple[int, str | None]], after: dict[str, tuple[int, str | None]]
+) -> None:
+    def results(values: dict[str, tuple[int, str | None]]) -> list[Result]:
+        return [
+            Result(image, {"n": n}, None if reason is None else Reject(reason))
+            for image, (n, reason) in sorted(values.items())
+        ]
+
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(Path(folder) / "catalog.sqlite")
+        catalog.put_results("other", [Result("a", {"n": 9})])
+        catalog.replace_results("s", results(before), "first")
+        revision = catalog.revisions(["s"])["s"]
+        catalog.replace_results("s", results(after), "second")
+        assert list(catalog.results("s")) == results(after)
+        assert catalog.fingerprint("s") == "second"
+        assert (catalog.revisions(["s"])["s"] > revision) == (before != after)
+        assert [result.value for result in catalog.results("other")] == [{"n": 9}]
+        catalog.close()
+
+
 def test_a_damaged_catalog_is_named_with_a_way_out(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
     path.write_bytes(b"this is no database, but long enough to be taken for one" * 20)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.dedup import Edge, block_difference, find_duplicates, star_clusters
+from occlufer.builders import dedup
+from occlufer.builders.dedup import cluster_samples, find_duplicates
 from occlufer.builders.hashes import find_hashes
-from occlufer.builders.pixels import encode_png
+from occlufer.builders.pixels import BadImageError, encode_png
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Result
@@ -23,15 +24,22 @@ from occlufer.stages import ImageItem
 from occlufer.workspace import Workspace, open_workspace
 
 Pixels = NDArray[np.uint8]
+Textured = Callable[..., Pixels]
 
 
 def add(
-    workspace: Workspace, name: str, pixels: Any, rank: int = 0, subject: str | None = None
+    workspace: Workspace,
+    name: str,
+    pixels: Any,
+    rank: int = 0,
+    subject: str | None = None,
+    test_set: str | None = None,
 ) -> str:
     """Put a picture through everything that dedup stands on, and return its image."""
     pixels = np.ascontiguousarray(pixels)
     image: str = workspace.images.put(encode_png(pixels))
-    owner = Record(f"s{rank}/{name}", f"s{rank}", "1", Facts(subject=subject), image, rank=rank)
+    facts = Facts(subject=subject, test_set=test_set)
+    owner = Record(f"s{rank}/{name}", f"s{rank}", "1", facts, image, rank=rank)
     workspace.catalog.put_records([owner])
     height, width = pixels.shape[:2]
     faces = {"crop": image, "width": width, "height": height}
@@ -42,8 +50,22 @@ def add(
     return image
 
 
-def found(workspace: Workspace, **changed: Any) -> dict[str, Result]:
-    return {r.image: r for r in find_duplicates(workspace, DedupConfig(**changed))}
+def found(
+    workspace: Workspace, groups: dict[str, str] | None = None, **changed: Any
+) -> dict[str, Result]:
+    """Run the stage once and keep its results, as a build does."""
+    results = list(cluster_samples(workspace, DedupConfig(**changed), groups or {}))
+    workspace.catalog.replace_results("dedup", results, "any")
+    return {result.image: result for result in results}
+
+
+def told(results: dict[str, Result]) -> dict[str, Any]:
+    """Return what later stages and users see of the results: not how they were found."""
+    inner = ("near", "searched")
+    return {
+        image: ({k: v for k, v in result.value.items() if k not in inner}, result.reject)
+        for image, result in results.items()
+    }
 
 
 def resized(pixels: Pixels, side: int) -> Pixels:
@@ -54,31 +76,32 @@ def brighter(pixels: Pixels) -> Pixels:
     return (pixels * 0.8 + 30).astype(np.uint8)
 
 
-def rotated(pixels: Pixels) -> Pixels:
-    image = Image.fromarray(pixels).rotate(4, resample=Image.Resampling.BILINEAR)
-    return np.asarray(image)[6:-6, 6:-6]
+def rotated(pixels: Pixels, degrees: float = 4, cut: int = 6) -> Pixels:
+    image = Image.fromarray(pixels).rotate(degrees, resample=Image.Resampling.BILINEAR)
+    return np.asarray(image)[cut : len(pixels) - cut, cut : len(pixels) - cut]
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda p: resized(p, 90),
-        lambda p: p[:, ::-1],
-        lambda p: resized(p, 90)[:, ::-1],
-        lambda p: p[11:-11, 10:-10],
-        lambda p: p[20:, 20:],
-        lambda p: p[:-20, :-20],
-        lambda p: p[11:],
-        brighter,
-        rotated,
-    ],
-    ids=[
-        *("smaller", "mirrored", "smaller-mirrored", "centre", "bottom-right", "top-left"),
-        *("without-top", "brighter", "turned"),
-    ],
-)
+EDITS: dict[str, Callable[[Pixels], Pixels]] = {
+    "smaller": lambda p: resized(p, 90),
+    "mirrored": lambda p: p[:, ::-1],
+    "smaller-mirrored": lambda p: resized(p, 90)[:, ::-1],
+    "centre": lambda p: p[11:-11, 10:-10],
+    "centre-mirrored": lambda p: p[9:-9, 9:-9][:, ::-1],
+    "bottom-right": lambda p: p[20:, 20:],
+    "top-left": lambda p: p[:-20, :-20],
+    "top-left-a-little": lambda p: p[:-7, :-7],
+    "without-top": lambda p: p[11:],
+    "without-left": lambda p: p[:, 17:],
+    "brighter": brighter,
+    "washed-out": lambda p: np.clip(p * 1.1, 0, 255).astype(np.uint8),
+    "turned-and-cut": rotated,
+    "turned": lambda p: rotated(p, -5, 0),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
 def test_a_copy_is_dropped_and_the_original_is_kept(
-    workspace: Workspace, textured: Callable[..., Pixels], edit: Callable[[Pixels], Pixels]
+    workspace: Workspace, textured: Textured, edit: Callable[[Pixels], Pixels]
 ) -> None:
     original = add(workspace, "original", textured(1), rank=0)
     copy = add(workspace, "copy", edit(textured(1)), rank=1)
@@ -88,11 +111,15 @@ def test_a_copy_is_dropped_and_the_original_is_kept(
     assert reject is not None
     assert reject.reason == "duplicate"
     assert "of s0/original in the view" in reject.detail
-    assert results[copy].value["kept"] == original
+    value = results[copy].value
+    assert value["kept"] == original
+    assert value["phash64_bits"] <= 12
+    assert value["phash256_bits"] <= 64
+    assert value["block_difference"] <= 16
     assert [results[i].reject for i in (original, *others)] == [None] * 6
     groups = {results[image].value["group"] for image in (original, *others)}
     assert len(groups) == 6
-    assert results[copy].value["group"] == results[original].value["group"]
+    assert value["group"] == results[original].value["group"]
 
 
 @pytest.mark.parametrize("occluder", ["mask", "eyewear"])
@@ -106,8 +133,31 @@ def test_a_covered_sibling_is_kept_in_the_same_group(workspace: Workspace, occlu
     assert group[bare] == group[covered] != group[stranger]
 
 
+HALVES = {
+    "below": (slice(62, None), slice(None)),
+    "above": (slice(0, 66), slice(None)),
+    "left": (slice(None), slice(0, 66)),
+    "right": (slice(None), slice(62, None)),
+}
+
+
+@pytest.mark.parametrize("mirrored", [False, True], ids=["as-it-is", "mirrored"])
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+def test_what_lies_beside_an_occluder_of_half_the_picture_tells_siblings(
+    workspace: Workspace, textured: Textured, half: tuple[slice, slice], mirrored: bool
+) -> None:
+    covered = textured(1).copy()
+    covered[half] = textured(99)[half]
+    bare = add(workspace, "bare", textured(1))
+    sibling = add(workspace, "sibling", covered[:, ::-1] if mirrored else covered)
+    results = found(workspace)
+    assert results[bare].reject is None
+    assert results[sibling].reject is None
+    assert results[bare].value["group"] == results[sibling].value["group"]
+
+
 def test_one_subject_is_one_group_within_a_source_only(
-    workspace: Workspace, textured: Callable[..., Pixels]
+    workspace: Workspace, textured: Textured
 ) -> None:
     a = add(workspace, "a", textured(1), subject="ann")
     b = add(workspace, "b", textured(2), subject="ann")
@@ -118,6 +168,16 @@ def test_one_subject_is_one_group_within_a_source_only(
     assert len({group[a], group[c], group[d]}) == 3
 
 
+def test_the_user_s_groups_join_across_sources(workspace: Workspace, textured: Textured) -> None:
+    a = add(workspace, "a", textured(1), subject="ann")
+    b = add(workspace, "b", textured(2), subject="ann")
+    c = add(workspace, "c", textured(3), rank=1)
+    d = add(workspace, "d", textured(4))
+    results = found(workspace, groups={"s0/b": "person 7", "s1/c": "person 7", "s9/gone": "x"})
+    group = {image: result.value["group"] for image, result in results.items()}
+    assert group[a] == group[b] == group[c] != group[d]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "kept"),
     [((128, 0), (90, 0), "first"), ((90, 0), (128, 0), "second"), ((90, 0), (128, 1), "first")],
@@ -125,7 +185,7 @@ def test_one_subject_is_one_group_within_a_source_only(
 )
 def test_the_kept_one_is_of_the_first_source_then_the_largest(
     workspace: Workspace,
-    textured: Callable[..., Pixels],
+    textured: Textured,
     first: tuple[int, int],
     second: tuple[int, int],
     kept: str,
@@ -138,8 +198,28 @@ def test_the_kept_one_is_of_the_first_source_then_the_largest(
     assert [name for name, image in images.items() if results[image].reject is None] == [kept]
 
 
-def test_limits_of_zero_bits_drop_nothing_that_differs(
-    workspace: Workspace, textured: Callable[..., Pixels]
+def test_of_two_as_large_the_one_of_more_bytes_is_kept(
+    workspace: Workspace, textured: Textured
+) -> None:
+    blurred = add(workspace, "a", resized(resized(textured(1), 64), 128))
+    sharp = add(workspace, "b", textured(1))
+    results = found(workspace)
+    assert results[blurred].value["kept"] == sharp
+
+
+def test_a_protected_copy_is_kept_beside_the_original(
+    workspace: Workspace, textured: Textured
+) -> None:
+    original = add(workspace, "original", textured(1))
+    copy = add(workspace, "copy", resized(textured(1), 90))
+    assert found(workspace)[copy].reject is not None
+    results = found(workspace, keep=("s0/copy",))
+    assert results[copy].reject is None
+    assert results[copy].value["group"] == results[original].value["group"]
+
+
+def test_no_difference_of_grey_levels_drops_nothing_that_differs(
+    workspace: Workspace, textured: Textured
 ) -> None:
     add(workspace, "a", textured(1))
     add(workspace, "b", resized(textured(1), 90))
@@ -148,12 +228,17 @@ def test_limits_of_zero_bits_drop_nothing_that_differs(
     assert not any(result.reject for result in kept.values())
 
 
-def test_the_order_in_which_samples_came_changes_nothing(
-    textured: Callable[..., Pixels], tmp_path: Path
-) -> None:
+def family(textured: Textured) -> list[Pixels]:
+    """Return eight pictures, four of which are copies of the first three."""
     pictures = [textured(i, 64, 64) for i in range(4)]
     pictures += [pictures[0][:, ::-1], resized(pictures[0], 50), pictures[1][5:-5, 5:-5]]
-    pictures += [brighter(pictures[2])]
+    return [*pictures, brighter(pictures[2])]
+
+
+def test_the_order_in_which_samples_came_changes_nothing(
+    textured: Textured, tmp_path: Path
+) -> None:
+    pictures = family(textured)
     outcomes = []
     for number, order in enumerate((range(8), range(7, -1, -1), (3, 6, 0, 5, 1, 7, 4, 2))):
         with open_workspace(tmp_path / str(number)) as workspace:
@@ -164,68 +249,121 @@ def test_the_order_in_which_samples_came_changes_nothing(
     assert sum(result.reject is not None for result in outcomes[0].values()) == 4
 
 
+@settings(max_examples=15)
+@given(st.permutations(range(8)), st.integers(1, 7))
+def test_samples_that_come_later_end_as_if_all_had_come_at_once(
+    textured: Textured, tmp_path_factory: pytest.TempPathFactory, order: list[int], early: int
+) -> None:
+    pictures = family(textured)
+    with open_workspace(tmp_path_factory.mktemp("once")) as workspace:
+        for i in order:
+            add(workspace, f"p{i}", pictures[i], rank=i % 2)
+        at_once = found(workspace)
+    with open_workspace(tmp_path_factory.mktemp("later")) as workspace:
+        for i in order[:early]:
+            add(workspace, f"p{i}", pictures[i], rank=i % 2)
+        found(workspace)
+        for i in order[early:]:
+            add(workspace, f"p{i}", pictures[i], rank=i % 2)
+        assert told(found(workspace)) == told(at_once)
+
+
+def test_what_was_searched_before_is_not_searched_again(
+    workspace: Workspace, textured: Textured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(workspace, "a", textured(1))
+    add(workspace, "b", resized(textured(1), 90))
+    searched: list[int] = []
+    search = dedup.near_edges
+
+    def counted(table: Any, limits: Any, among: Any, new: Any, rank: Any) -> Any:
+        searched.append(int(new.sum()))
+        return search(table, limits, among, new, rank)
+
+    monkeypatch.setattr(dedup, "near_edges", counted)
+    first = found(workspace)
+    assert found(workspace) == first
+    add(workspace, "c", textured(1)[:, ::-1], rank=1)
+    found(workspace)
+    found(workspace, block_difference=3.0)
+    found(workspace, phash64_bits=11)
+    assert searched == [2, 0, 1, 0, 3]
+
+
+def test_a_sample_that_is_gone_leaves_no_trace(workspace: Workspace, textured: Textured) -> None:
+    original = add(workspace, "original", textured(1))
+    copies = [
+        add(workspace, f"c{i}", resized(textured(1), side)) for i, side in enumerate((90, 80))
+    ]
+    assert found(workspace)[copies[0]].value["kept"] == original
+    workspace.catalog.forget_records(["s0/original"])
+    results = found(workspace)
+    assert set(results) == set(copies)
+    assert results[copies[0]].reject is None
+    assert results[copies[1]].value["kept"] == copies[0]
+
+
+def test_many_files_of_one_picture_leave_one(workspace: Workspace, textured: Textured) -> None:
+    pixels = textured(1)
+    for i in range(60):  # other bytes, but hardly another grey level
+        tinted = pixels.copy()
+        tinted[0, i, 2] ^= 1
+        add(workspace, f"p{i}", tinted)
+    results = found(workspace)
+    assert sum(result.reject is None for result in results.values()) == 1
+    assert len({result.value["group"] for result in results.values()}) == 1
+
+
 def test_nothing_gives_nothing(workspace: Workspace) -> None:
     assert found(workspace) == {}
 
 
-PAIRS = st.lists(
-    st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20)).filter(
-        lambda t: t[0] != t[1]
-    ),
-    max_size=25,
-)
+# Any pictures, without a workspace ----------------------------------------------------------------
 
 
-@given(PAIRS)
-def test_a_dropped_sample_was_compared_with_one_that_is_kept(
-    pairs: list[tuple[int, int, int]],
+@settings(max_examples=15)
+@given(st.permutations(range(8)))
+def test_duplicates_of_any_pictures_do_not_depend_on_their_order(
+    textured: Textured, order: list[int]
 ) -> None:
-    edges = [Edge(a, b, "itself", 0, bits) for a, b, bits in pairs]
-    dropped = star_clusters(10, edges, lambda edge: True)
-    joined = {frozenset((a, b)) for a, b, _ in pairs}
-    for position, edge in dropped.items():
-        kept = edge.a + edge.b - position
-        assert frozenset((position, kept)) in joined
-        assert kept not in dropped
-        assert kept < position
-    for a, b, _ in pairs:
-        assert a in dropped or b in dropped
+    pictures = [Image.fromarray(pixels) for pixels in family(textured)]
+    plain = find_duplicates(pictures, workers=1)
+    mixed = find_duplicates([pictures[i] for i in order], workers=1)
+    kept = {order[i]: order[drop.kept] for i, drop in mixed.dropped.items()}
+    assert kept == {i: drop.kept for i, drop in plain.dropped.items()}
+    assert len(kept) == 4
+    assert not kept.keys() & set(kept.values())
+    groups = dict(zip(order, mixed.groups, strict=True))
+    for i in range(8):
+        together = {j for j in range(8) if groups[j] == groups[i]}
+        assert together == {j for j in range(8) if plain.groups[j] == plain.groups[i]}
 
 
-@given(st.permutations(range(12)))
-def test_the_order_of_edges_does_not_decide_who_is_dropped(order: list[int]) -> None:
-    draw = np.random.default_rng(0)
-    edges = [Edge(*draw.choice(10, 2, replace=False).tolist(), "itself", 0, n) for n in range(12)]
-    shuffled = [edges[i] for i in order]
-
-    def accept(edge: Edge) -> bool:
-        return bool(edge.bits256 % 3)
-
-    assert star_clusters(10, shuffled, accept) == star_clusters(10, edges, accept)
-
-
-SMALL = st.integers(0, 2**32 - 1).map(
-    lambda seed: np.random.default_rng(seed).uniform(20, 160, (32, 32))
-)
-
-
-@settings(max_examples=30, deadline=None)
-@given(SMALL, st.floats(0.4, 2.0), st.floats(-40, 40))
-def test_gain_and_offset_make_no_difference(picture: Any, gain: float, offset: float) -> None:
-    assert block_difference(picture, picture * gain + offset) < 1e-6
-
-
-@settings(max_examples=30, deadline=None)
-@given(SMALL, st.integers(0, 3), st.integers(0, 3), st.floats(25, 90))
-def test_a_changed_block_shows_by_how_much_it_changed(
-    picture: Any, row: int, column: int, change: float
+def test_paths_bytes_and_pictures_are_the_same(
+    textured: Textured, encoded: Callable[..., bytes], tmp_path: Path
 ) -> None:
-    changed = picture.copy()
-    changed[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] += change
-    assert block_difference(changed, picture) == pytest.approx(change, rel=0.05)
+    original, copy = encoded(textured(1)), encoded(resized(textured(1), 90))
+    path = tmp_path / "p.png"
+    path.write_bytes(original)
+    for picture in (path, str(path), original, Image.fromarray(textured(1))):
+        clusters = find_duplicates([copy, encoded(textured(2)), picture])
+        assert {i: drop.kept for i, drop in clusters.dropped.items()} == {0: 2}
 
 
-def test_a_plain_picture_has_no_fit_but_an_answer() -> None:
-    plain = np.full((32, 32), 80.0)
-    assert block_difference(plain, plain) < 1e-6
-    assert np.isfinite(block_difference(np.eye(32) * 200, plain))
+def test_what_is_no_picture_is_an_error(textured: Textured) -> None:
+    with pytest.raises(BadImageError, match="not_an_image"):
+        find_duplicates([b"no picture"])
+
+
+def test_no_pictures_have_no_clusters() -> None:
+    clusters = find_duplicates([])
+    assert (clusters.dropped, clusters.groups, clusters.related()) == ({}, [], [])
+
+
+def test_related_groups_name_what_is_kept_of_them(textured: Textured) -> None:
+    covered = textured(1).copy()
+    covered[62:] = textured(99)[62:]
+    pictures = [textured(1), covered, resized(textured(1), 90), textured(2)]
+    clusters = find_duplicates([Image.fromarray(p) for p in pictures])
+    assert clusters.dropped.keys() == {2}
+    assert clusters.related() == [[0, 1]]

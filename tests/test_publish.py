@@ -176,7 +176,7 @@ def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) ->
     types = Counter(kind for row in every(rows) for kind in row["occlusion_types"] or ["none"])
     assert lock["occlusion_counts"] == types
     assert lock["sources"]["synthetic"]["samples"] == len(every(rows))
-    assert lock["config"]["dedup"]["phash64_bits"] == 10
+    assert lock["config"]["dedup"]["phash64_bits"] == 12
     assert lock["config"]["sources"] == [{"count": 150, "kind": "synthetic", "name": "synthetic"}]
 
 

@@ -107,7 +107,8 @@ def test_scores_count_by_hand(tmp_path: Path) -> None:
     catalog.put_results(
         "split", [Result(i, {"split": s}) for i, s in zip("acd", "ttv", strict=True)]
     )
-    catalog.put_results("publish", [Result(i, {}) for i in "acd"])
+    for stage in ("leaks", "publish"):
+        catalog.put_results(stage, [Result(i, {}) for i in "acd"])
     found = {s.stage: (s.right, s.found, s.there) for s in score(catalog)[0] if s.stage != "faces"}
     assert found["gather"] == (1, 2, 1)  # the blank, and a good face refused
     assert found["dedup"] == (1, 2, 2)  # b rightly; e is a sibling, c was missed

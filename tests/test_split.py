@@ -128,3 +128,31 @@ def test_many_groups_of_mixed_sizes_are_split_in_a_moment() -> None:
     samples = [(draw.choice(LABELS), f"g{draw.randrange(1500)}") for _ in range(8000)]
     chosen = validating(samples, split(samples, 880 / 7718))
     assert distance(samples, chosen, 880 / 7718) <= 8
+
+
+@settings(max_examples=40, deadline=None)
+@given(SAMPLES, st.sets(st.sampled_from("abcdefgh")), st.floats(0, 1))
+def test_groups_of_a_test_set_validate_and_the_others_make_up_the_share(
+    samples: list[tuple[str, str]], tested: set[str], share: float
+) -> None:
+    labels, groups = [label for label, _ in samples], [group for _, group in samples]
+    splits = list(assign_splits(labels, groups, share, 0, tested))
+    chosen = validating(samples, splits)
+    assert tested & set(groups) <= chosen
+    free = sorted(set(groups) - tested)
+    best = min(
+        short_or_over(samples, tested | set(others), share, tested)
+        for size in range(len(free) + 1)
+        for others in itertools.combinations(free, size)
+    )
+    assert short_or_over(samples, chosen, share, tested) == pytest.approx(best)
+
+
+def short_or_over(
+    samples: list[tuple[str, str]], chosen: set[str], share: float, tested: set[str]
+) -> float:
+    """Return by how many samples classes miss their counts, beyond what is tested in any case."""
+    total = Counter(label for label, _ in samples)
+    fixed = Counter(label for label, group in samples if group in tested)
+    got = Counter(label for label, group in samples if group in chosen)
+    return sum(abs(got[k] - max(wished(n, share), fixed[k])) for k, n in total.items())

@@ -1,0 +1,105 @@
+"""The report's clusters: duplicates beside what was kept, related samples, and leaks."""
+
+from __future__ import annotations
+
+from occlufer.page import paragraph, strip, table
+from occlufer.record import Result
+from occlufer.workspace import Workspace
+
+CLUSTERS_SHOWN = 40
+PICTURES_IN_A_STRIP = 20
+LEAKS_SHOWN = 200
+
+
+def duplicates(workspace: Workspace) -> str:
+    """Return a strip for every sample that was kept for others, the largest first."""
+    shown = _with_pictures(workspace)
+    clusters: dict[str, list[Result]] = {}
+    for result in workspace.catalog.results("dedup"):
+        if result.reject is not None and {result.image, result.value["kept"]} <= shown:
+            clusters.setdefault(result.value["kept"], []).append(result)
+    if not clusters:
+        return ""
+    order = sorted(clusters, key=lambda kept: (-len(clusters[kept]), kept))
+    strips = [
+        strip(
+            [
+                (_picture(workspace, kept), f"kept: {_name(workspace, kept)}"),
+                *((_picture(workspace, drop.image), _reason(workspace, drop)) for drop in drops),
+            ]
+        )
+        for kept in order[:CLUSTERS_SHOWN]
+        for drops in [clusters[kept][: PICTURES_IN_A_STRIP - 1]]
+    ]
+    count = sum(map(len, clusters.values()))
+    lead = (
+        f"{count} dropped for {len(clusters)} that were kept; {len(strips)} clusters are shown, "
+        "the largest first. Below each: how it has to be seen to be the one that was kept, how "
+        "many bits their hashes differ in, and by how many grey levels the most different block. "
+        "To keep one that was dropped wrongly, name its record in [dedup] keep."
+    )
+    return paragraph(lead) + "".join(strips)
+
+
+def related(workspace: Workspace) -> str:
+    """Return a strip for every group of two samples or more that stays on one side of the split."""
+    shown = _with_pictures(workspace)
+    groups: dict[str, list[str]] = {}
+    for result in workspace.catalog.results("dedup"):
+        if result.reject is None and result.image in shown:
+            groups.setdefault(result.value["group"], []).append(result.image)
+    several = sorted((g for g in groups.values() if len(g) > 1), key=lambda g: (-len(g), g))
+    if not several:
+        return ""
+    strips = [
+        strip([(_picture(workspace, i), _name(workspace, i)) for i in group[:PICTURES_IN_A_STRIP]])
+        for group in several[:CLUSTERS_SHOWN]
+    ]
+    lead = (
+        f"{len(several)} groups of two samples or more; {len(strips)} are shown, the largest "
+        f"first, {PICTURES_IN_A_STRIP} samples of each at most. They are related (one picture with "
+        "and without an occluder, say), of one subject, or of one group of yours: all are kept, "
+        "on one side of the split."
+    )
+    return paragraph(lead) + "".join(strips)
+
+
+def leaks(workspace: Workspace) -> str:
+    """Return every pair of a training sample and a test picture that are near."""
+    shown = _with_pictures(workspace)
+    rows = [
+        (_name(workspace, result.image), hit[1], hit[0], hit[2], hit[3], hit[4])
+        for result in workspace.catalog.results("leaks")
+        for hit in result.value["hits"]
+        if result.image in shown
+    ]
+    if not rows:
+        return ""
+    rows.sort(key=lambda row: (row[5], row[4], row))
+    lead = (
+        f"{len(rows)} pairs of a training sample and a test picture are near; the nearest "
+        f"{min(len(rows), LEAKS_SHOWN)}. All are in the workspace's leaks.csv."
+    )
+    header = ("record", "test picture", "test set", "view", "bits of 64", "bits of 256")
+    return paragraph(lead) + table(header, rows[:LEAKS_SHOWN])
+
+
+def _with_pictures(workspace: Workspace) -> set[str]:
+    # Between two runs of a build that was stopped, a stage may know images that another does not.
+    return set(workspace.catalog.images_passing(("faces",)))
+
+
+def _reason(workspace: Workspace, drop: Result) -> str:
+    value = drop.value
+    return (
+        f"{value['view']}: {value['phash64_bits']} of 64 bits, {value['phash256_bits']} of 256, "
+        f"{value['block_difference']} grey levels; {_name(workspace, drop.image)}"
+    )
+
+
+def _picture(workspace: Workspace, image: str) -> bytes:
+    return workspace.images.get(str(workspace.catalog.value("faces", image)["crop"]))
+
+
+def _name(workspace: Workspace, image: str) -> str:
+    return workspace.catalog.owner(image).id
