@@ -96,12 +96,13 @@ def first_alike(table: HashTable) -> NDArray[np.int64]:
 
     Only such first ones are searched: a thousand copies of one picture are half a million pairs.
     """
-    factors = np.random.default_rng(0).integers(1, 2**63, len(HASHED), dtype=np.uint64)
-    _, firsts, places = np.unique(
-        (table.views64 * (factors | np.uint64(1))).sum(axis=1, dtype=np.uint64),
-        return_index=True,
-        return_inverse=True,
-    )
+    words = 5 * len(HASHED)
+    factors = np.random.default_rng(0).integers(1, 2**63, words, dtype=np.uint64) | np.uint64(1)
+    mixed = np.zeros(len(table), dtype=np.uint64)
+    for place, factor in enumerate(factors):  # a word at a time: all at once would double the table
+        view, word = divmod(place, 5)
+        mixed += factor * (table.views256[:, view, word] if word < 4 else table.views64[:, view])
+    _, firsts, places = np.unique(mixed, return_index=True, return_inverse=True)
     first = firsts[places]
     alike = (table.views64 == table.views64[first]).all(axis=1)
     alike &= (table.views256 == table.views256[first]).all(axis=(1, 2))
@@ -138,8 +139,8 @@ def near_edges(
 def edges_between(table: HashTable, other: HashTable, limits: Limits) -> Edges:
     """Return an edge of each near pair of a picture of `table` (a) and one of `other` (b).
 
-    Both are seen in every view, so that either may be a cut-out of the other. The nearest view
-    comes before the nearest part.
+    Both are seen in every view, so that either may be a cut-out of the other: `seen` is of the one
+    that had to be changed. The nearest view comes before the nearest part.
     """
     rows, other_rows = np.arange(len(table)), np.arange(len(other))
     found = [*_compare(table, rows, other, other_rows, limits)]
@@ -187,8 +188,10 @@ def _columns(
     table: HashTable, rows: NDArray[np.int64], positions: Sequence[int]
 ) -> NDArray[np.uint64]:
     """Return the hashes of these views of these rows, one view after the other."""
-    whole = rows.size == len(table)
-    columns = [table.views64[:, p] if whole else table.views64[rows, p] for p in positions]
+    chosen: Any = rows
+    if rows.size == len(table) and np.array_equal(rows, np.arange(rows.size)):
+        chosen = slice(None)  # nothing is copied
+    columns = [table.views64[chosen, position] for position in positions]
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 

@@ -56,7 +56,9 @@ def find_groups(
         if not members.join(name[firm.root(likeness.a)], name[firm.root(likeness.b)]):
             cut.append((likeness.a, likeness.b))
     smallest = [members.name(name[firm.root(i)]) for i in range(len(images))]
-    return Groups([_opaque(image) for image in smallest], cut)
+    names = [_opaque(image) for image in smallest]
+    # Some of what was cut has come together since, by another way.
+    return Groups(names, [(a, b) for a, b in cut if names[a] != names[b]])
 
 
 def _opaque(image: str) -> str:
@@ -95,7 +97,6 @@ class _Clusters:
         self._largest, self._widest = largest, widest
         self._links: dict[str, set[str]] = {}
         self._cluster: dict[str, list[str]] = {}
-        self._width: dict[str, int] = {}
 
     def name(self, member: str) -> str:
         """Return the smallest member of the cluster."""
@@ -108,14 +109,12 @@ class _Clusters:
             self._link(a, b)
             return True
         steps = self._farthest(a) + 1 + self._farthest(b)
-        width = max(self._width.get(left[0], 0), self._width.get(right[0], 0), steps)
-        if len(left) + len(right) > self._largest or width > self._widest:
+        if len(left) + len(right) > self._largest or steps > self._widest:
             return False
         self._link(a, b)
         together = left + right
         for member in together:
             self._cluster[member] = together
-        self._width[together[0]] = width
         return True
 
     def _link(self, a: str, b: str) -> None:

@@ -123,6 +123,11 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
         )
     columns = []
     for name, shape in SHAPES.items():
+        kind = pa.binary(8 * int(np.prod(shape)))
+        if found[name].type != kind or found[name].null_count:
+            raise UsageError(
+                f"{path}: found {name} of {found[name].type}, expected {kind} in every row"
+            )
         data = b"".join(found[name].to_pylist())
         words = np.frombuffer(data, dtype=">u8").astype(np.uint64)
         columns.append(words.reshape(found.num_rows, *shape))

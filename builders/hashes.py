@@ -19,11 +19,11 @@ from occlufer.stages import ImageItem, ImageStage
 
 from .compiled import compiled
 from .hash_table import Hashes, HashTable, in_hex, table_of
-from .pixels import open_picture, to_rgb, upright
+from .pixels import BadImageError, open_picture, to_rgb, upright
 from .resample import Grey, resize, resize_to
 from .views import HASHED, ITSELF, MIRROR, small
 
-VERSION = 2
+VERSION = 3
 Picture = bytes | Path | str | Image.Image
 
 VIEW_PX = 64
@@ -99,9 +99,13 @@ def _grey(image: Image.Image) -> Grey:
 def _seen(image: Image.Image, grey: Grey) -> Grey:
     """Return the picture in grey as people see it: upright, on white where it is transparent."""
     plain = image.mode in ("L", "RGB") and "transparency" not in image.info
-    if plain and image.getexif().get(ORIENTATION, 1) == 1:
-        return grey
-    return _grey(to_rgb(upright(image)))
+    try:
+        if plain and image.getexif().get(ORIENTATION, 1) == 1:
+            return grey
+        return _grey(to_rgb(upright(image)))
+    except Exception as error:  # EXIF may be anything
+        detail = f"{image.format}: {' '.join(str(error).split())}"
+        raise BadImageError("undecodable", detail) from None
 
 
 def _hashes(image: Image.Image, grey: Grey, views: bool) -> dict[str, Hashes]:

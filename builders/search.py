@@ -130,14 +130,6 @@ def distances(a: Hashes, b: Hashes) -> Indices:
     return np.asarray(counts.sum(axis=-1) if counts.ndim > 1 else counts, dtype=np.int64)
 
 
-def hashes_from_hex(texts: list[str]) -> Hashes:
-    """Return hashes written in hex, all of one length, as uint64 (n, bits / 64)."""
-    if not texts:
-        return np.zeros((0, 1), dtype=np.uint64)
-    data = np.frombuffer(bytes.fromhex("".join(texts)), dtype=">u8")
-    return data.reshape(len(texts), -1).astype(np.uint64)
-
-
 # The plan ----------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,11 @@ from dataclasses import dataclass, replace
 from .edges import Edge, Edges
 from .views import ITSELF, POSITION
 
+# Two photographs of one person seconds apart are near, too, and may show two expressions: where the
+# hashes differ in more than so many bits of 256, the pixels have to agree better.
+FAR_BITS256 = 56
+FAR_SHARE = 0.6
+
 
 @dataclass(frozen=True)
 class Drop:
@@ -30,8 +35,8 @@ def star_clusters(
 
     Whoever comes first is kept; a picture is dropped only for one that is kept and that it was
     itself compared with, so likeness never travels along a chain. The pixels may differ by `most`
-    grey levels in a block. Only what could still be dropped is verified: once a picture, not once
-    a pair. `protected` positions are never dropped.
+    grey levels in a block, beyond FAR_BITS256 by FAR_SHARE of it. Only what could still be dropped
+    is verified: once a picture, not once a pair. `protected` positions are never dropped.
 
     `first` says of every position which one is the first with the very same hashes; `edges` are
     between such first ones and stand for all that are like them.
@@ -57,7 +62,7 @@ def star_clusters(
                 ends = (kept, other) if kept_is_a else (other, kept)
                 pair = replace(edge, a=ends[0], b=ends[1])
                 difference = block_difference(pair)
-                if difference <= most:
+                if difference <= (most * FAR_SHARE if pair.bits256 > FAR_BITS256 else most):
                     dropped[other] = Drop(kept, pair, difference)
     return dropped
 

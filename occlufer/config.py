@@ -84,7 +84,8 @@ class DedupConfig:
     part_bits: int = 56
     """or, of a part of both pictures, in at most so many of 256: near ones are related,"""
     block_difference: float = 16.0
-    """and duplicates if no 8x8 block of the 32x32 view differs by more grey levels than this."""
+    """and duplicates if no 8x8 block of the 32x32 view differs by more grey levels than this, or
+    than .6 of it beyond 56 bits of 256."""
     group_size: int = 50
     """Look-alikes beyond so many in a group are cut off; copies and one subject count as one,"""
     group_width: int = 6

@@ -25,6 +25,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
 th { font-weight: 600; } td.n { text-align: right; }
 .strip { display: flex; flex-wrap: wrap; gap: .4rem; margin: .3rem 0 .9rem; }
+.clusters { display: flex; flex-wrap: wrap; gap: 0 2.2rem; align-items: flex-start; }
 .strip figure { margin: 0; width: 88px; font-size: .72rem; overflow-wrap: anywhere; }
 .strip img { width: 88px; height: 88px; object-fit: contain; background: var(--card); }
 img.wide { max-width: 100%; background: #fff; border-radius: .4rem; }
@@ -77,6 +78,11 @@ def strip(pictures: Iterable[tuple[bytes, str]]) -> str:
         for data, caption in pictures
     )
     return f'<div class="strip">{figures}</div>'
+
+
+def side_by_side(strips: Iterable[str]) -> str:
+    """Return strips beside each other, as many as there is room for."""
+    return f'<div class="clusters">{"".join(strips)}</div>'
 
 
 def wide_picture(path: Path, caption: str) -> str:

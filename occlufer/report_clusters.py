@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from occlufer.page import paragraph, strip, table
+from occlufer.page import paragraph, side_by_side, strip, table
 from occlufer.record import Result
 from occlufer.workspace import Workspace
 
@@ -38,7 +38,7 @@ def duplicates(workspace: Workspace) -> str:
         "many bits their hashes differ in, and by how many grey levels the most different block. "
         "To keep one that was dropped wrongly, name its record in [dedup] keep."
     )
-    return paragraph(lead) + "".join(strips)
+    return paragraph(lead) + side_by_side(strips)
 
 
 def related(workspace: Workspace) -> str:
@@ -61,7 +61,7 @@ def related(workspace: Workspace) -> str:
         "and without an occluder, say), of one subject, or of one group of yours: all are kept, "
         "on one side of the split."
     )
-    return paragraph(lead) + "".join(strips)
+    return paragraph(lead) + side_by_side(strips)
 
 
 def leaks(workspace: Workspace) -> str:

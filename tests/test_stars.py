@@ -242,3 +242,15 @@ def test_each_copy_is_verified_once_not_once_a_pair() -> None:
 
 def test_nothing_is_dropped_of_nothing() -> None:
     assert star_clusters([], edges_of([]), nothing, MOST) == {}
+
+
+@pytest.mark.parametrize(
+    ("bits256", "difference", "dropped"),
+    [(56, 16.0, True), (56, 16.1, False), (57, 9.6, True), (57, 9.7, False), (64, 16.0, False)],
+)
+def test_beyond_56_bits_the_pixels_have_to_agree_better(
+    bits256: int, difference: float, dropped: bool
+) -> None:
+    edges = edges_of([(0, 1, 0, 0, 4, bits256)])
+    found = star_clusters([0, 1], edges, lambda edge: difference, MOST)
+    assert (1 in found) == dropped
