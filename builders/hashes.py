@@ -128,14 +128,15 @@ def _published(grey: Grey) -> dict[str, Hashes]:
 
 
 def _phash(picture: Grey) -> Hashes:
-    # imagehash's own transform: on plain pictures the last digit decides on which side a wave is.
-    from scipy.fftpack import dct
-
+    """Return imagehash's phash of a picture that is four times as wide as the hash."""
     size = len(picture) // 4
-    waves = dct(dct(picture, axis=0)[:size], axis=1)[:, :size]
-    ordered = np.sort(waves, axis=None)
-    middle = ordered.size // 2
-    return _words(waves > (ordered[middle - 1] + ordered[middle]) / 2)
+    bits, gap = _above_median(_low_waves(picture, COSINES[size]))
+    if gap < DECISIVE_GAP:
+        # Plain pictures: the last digit decides on which side a wave is, so it has to be the same.
+        from scipy.fftpack import dct
+
+        bits, _ = _above_median(dct(dct(picture, axis=0)[:size], axis=1)[:, :size])
+    return _words(bits)
 
 
 def _of_views(grey: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
@@ -152,41 +153,49 @@ def _of_views(grey: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
             views64.append(exact[name]["phash64"])
             views256.append(exact[name]["phash256"])
         else:
-            waves = _low_waves(resize(view.of(base), VIEW_PX, VIEW_PX), COSINES)
-            views64.append(_words(_above_median(waves[:8, :8])))
-            views256.append(_words(_above_median(waves)))
+            waves = _low_waves(resize(view.of(base), VIEW_PX, VIEW_PX), COSINES[16])
+            views64.append(_words(_above_median(waves[:8, :8])[0]))
+            views256.append(_words(_above_median(waves)[0]))
     return {"views64": np.concatenate(views64), "views256": np.stack(views256)}
 
 
-# The lowest 16 waves of the DCT-II, (16, VIEW_PX).
-COSINES = np.cos(
-    np.pi / VIEW_PX * np.outer(np.arange(16), np.arange(VIEW_PX) + 0.5),
-).astype(np.float32)
+def _cosines(size: int) -> NDArray[np.float64]:
+    """Return the lowest `size` waves of the DCT-II, (size, 4 * size)."""
+    width = 4 * size
+    return np.asarray(np.cos(np.pi / width * np.outer(np.arange(size), np.arange(width) + 0.5)))
+
+
+COSINES = {size: _cosines(size) for size in (8, 16)}
+# Waves are sums of up to 4096 grey levels; two ways of adding doubles differ by less than 1e-9.
+DECISIVE_GAP = 1e-6
 
 
 @compiled
 def _low_waves(picture: Any, cosines: Any) -> Any:
     size, width = cosines.shape
-    columns = np.zeros((size, width), dtype=np.float32)
+    columns = np.zeros((size, width), dtype=cosines.dtype)
     for i in range(size):
         for y in range(width):
+            cosine = cosines[i, y]
             for x in range(width):
-                columns[i, x] += cosines[i, y] * np.float32(picture[y, x])
+                columns[i, x] += cosine * picture[y, x]
     turned = np.ascontiguousarray(cosines.T)
-    waves = np.zeros((size, size), dtype=np.float32)
+    waves = np.zeros((size, size), dtype=cosines.dtype)
     for i in range(size):
         for x in range(width):
+            column = columns[i, x]
             for j in range(size):
-                waves[i, j] += columns[i, x] * turned[x, j]
+                waves[i, j] += column * turned[x, j]
     return waves
 
 
 @compiled
 def _above_median(waves: Any) -> Any:
+    """Return which waves are above the median, and how far it is from the nearest of them."""
     ordered = np.sort(waves.copy().ravel())
     middle = ordered.size // 2
     median = (ordered[middle - 1] + ordered[middle]) / 2
-    return waves > median
+    return waves > median, median - ordered[middle - 1]
 
 
 def _words(bits: NDArray[np.bool_]) -> Hashes:
