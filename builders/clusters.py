@@ -16,7 +16,7 @@ from occlufer.engine import map_local
 from .blocks import block_difference
 from .edges import NAMES, Edge, Edges, Limits, first_alike, near_edges
 from .groups import Likeness, find_groups
-from .hash_table import in_hex, table_of
+from .hash_table import table_of
 from .hashes import Look, Picture, grey_of, look
 from .resample import Grey
 from .stars import Drop, star_clusters
@@ -63,10 +63,9 @@ def cluster_looks(
     looks: Sequence[Look], grey: Callable[[int], Grey], settings: DedupConfig
 ) -> Clusters:
     """Return the clusters of pictures that were looked at; `grey` gives the picture at a place."""
-    contents = [in_hex(seen.hashes["views256"]) for seen in looks]
 
     def precedence(i: int) -> tuple[Any, ...]:
-        return -looks[i].pixels, -looks[i].size_bytes, contents[i], i
+        return -looks[i].pixels, -looks[i].size_bytes, looks[i].sha256, i
 
     order = sorted(range(len(looks)), key=precedence)
     table = table_of(looks[i].hashes for i in order)
@@ -75,7 +74,7 @@ def cluster_looks(
     edges = near_edges(
         table, limits(settings), leaders, np.ones(leaders.size, dtype=bool), np.arange(first.size)
     )
-    names = [f"{contents[i]} {place:09d}" for place, i in enumerate(order)]
+    names = [f"{looks[i].sha256} {place:09d}" for place, i in enumerate(order)]
     found = cluster(names, first, edges, lambda place: grey(order[place]), settings)
     return _placed(found, order)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,14 +27,16 @@ from occlufer.workspace import Workspace
 from .clusters import Clusters, cluster, find_duplicates, limits
 from .edges import Edge, Edges, first_alike, joined, near_edges
 from .group_file import read_groups
-from .hash_table import HashTable, from_hex, table_of
+from .hash_table import SHAPES, HashTable, from_hex, table_of
 from .hashes import grey_of, hash_images
 from .search import neighbours
 from .stars import Drop
 
 __all__ = ["Clusters", "find_duplicates", "hash_images", "neighbours", "stage"]
 
-VERSION = 3
+VERSION = 4
+
+log = logging.getLogger(__name__)
 AFTER = stages_before("dedup")
 
 
@@ -42,7 +46,8 @@ class Candidate:
 
     image: str
     crop: str
-    owner: Record
+    holders: list[Record]
+    """The records that hold its bytes, the one that speaks for it first."""
     pixels: int
     size_bytes: int
 
@@ -96,9 +101,14 @@ def cluster_samples(
         lambda position: grey_of(workspace.images.get(candidates[position].crop)),
         settings,
         _joined(candidates, groups),
-        {i for i, candidate in enumerate(candidates) if candidate.owner.id in settings.keep},
+        {i for i, c in enumerate(candidates) if {r.id for r in c.holders} & set(settings.keep)},
         measured,
     )
+    if clusters.cut:
+        log.warning(
+            "dedup: look-alikes cut off groups, see [dedup] group_size: %d", len(clusters.cut)
+        )
+    _warn_of_unknown(workspace, {*groups, *settings.keep})
     near = _near(candidates, edges, measured)
     for i, candidate in enumerate(candidates):
         value: dict[str, Any] = {"group": clusters.groups[i]}
@@ -116,15 +126,23 @@ def _result(
     value |= {
         "kept": kept.image,
         "view": drop.edge.view,
+        "seen": drop.seen,
         "phash64_bits": drop.edge.bits64,
         "phash256_bits": drop.edge.bits256,
         "block_difference": round(drop.block_difference, 2),
     }
     detail = (
-        f"of {kept.owner.id} in the view {value['view']}: phash64 {value['phash64_bits']} bits, "
-        f"phash256 {value['phash256_bits']} bits, blocks {value['block_difference']} grey levels"
+        f"of {kept.holders[0].id} in the view {value['view']} (of the {value['seen']} one): "
+        f"phash64 {value['phash64_bits']} bits, phash256 {value['phash256_bits']} bits, "
+        f"blocks {value['block_difference']} grey levels"
     )
     return Result(candidate.image, value, Reject("duplicate", detail))
+
+
+def _warn_of_unknown(workspace: Workspace, named: set[str]) -> None:
+    unknown = sorted(named - {record.id for record in workspace.catalog.records()}) if named else []
+    if unknown:
+        log.warning("[dedup] groups, keep: no such record: %s", ", ".join(unknown[:10]))
 
 
 # What the catalog holds ---------------------------------------------------------------------------
@@ -134,7 +152,7 @@ def _candidates(workspace: Workspace) -> tuple[list[Candidate], HashTable]:
     """Return the samples in the order of precedence, and their hashes."""
     catalog = workspace.catalog
     passing = set(catalog.images_passing(AFTER))
-    owners = {image: records[0] for image, records in catalog.holders() if image in passing}
+    holders = {image: records for image, records in catalog.holders() if image in passing}
     sizes = {
         result.image: (result.value["crop"], result.value["width"] * result.value["height"])
         for result in catalog.results("faces")
@@ -146,31 +164,29 @@ def _candidates(workspace: Workspace) -> tuple[list[Candidate], HashTable]:
             continue
         crop, pixels = sizes[result.image]
         size_bytes = result.value["size_bytes"]
-        found.append(Candidate(result.image, crop, owners[result.image], pixels, size_bytes))
-        rows.append({name: from_hex(result.value[name]) for name in HASHES})
+        found.append(Candidate(result.image, crop, holders[result.image], pixels, size_bytes))
+        rows.append({name: from_hex(result.value[name]) for name in SHAPES})
     order = sorted(range(len(found)), key=lambda i: _precedence(found[i]))
     return [found[i] for i in order], table_of(rows[i] for i in order)
 
 
-HASHES = ("phash64", "phash256", "dhash64", "views64", "views256")
-
-
 def _precedence(candidate: Candidate) -> tuple[Any, ...]:
-    # A sample without a vote would take the labelled copies with it.
-    unlabelled = not candidate.owner.facts.votes
-    owner = candidate.owner
-    return unlabelled, owner.rank, -candidate.pixels, -candidate.size_bytes, candidate.image
+    # A sample without a label would take the labelled copies with it.
+    votes = Counter(vote.label for r in candidate.holders for vote in r.facts.votes)
+    first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
+    rank = candidate.holders[0].rank
+    return first == second, rank, -candidate.pixels, -candidate.size_bytes, candidate.image
 
 
 def _joined(candidates: list[Candidate], groups: dict[str, str]) -> Iterator[tuple[int, int]]:
     """Yield pairs of samples of one subject, or of one group of the user's."""
     members: dict[tuple[str, str], list[int]] = {}
     for i, candidate in enumerate(candidates):
-        owner = candidate.owner
-        if owner.facts.subject is not None:
-            members.setdefault((owner.source, owner.facts.subject), []).append(i)
-        if owner.id in groups:
-            members.setdefault(("", groups[owner.id]), []).append(i)
+        for record in candidate.holders:
+            if record.facts.subject is not None:
+                members.setdefault((record.source, record.facts.subject), []).append(i)
+            if record.id in groups:
+                members.setdefault(("", groups[record.id]), []).append(i)
     for together in members.values():
         yield from itertools.pairwise(together)
 

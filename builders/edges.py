@@ -89,6 +89,8 @@ COMPARED = (
 )
 # So many hashes, about, are searched at once: a few pictures in a few calls, many in many.
 HASHES_AT_ONCE = 1 << 20
+# Beyond so many edges, all but the nearest of each pair are let go of.
+EDGES_HELD = 1 << 22
 
 
 def first_alike(table: HashTable) -> NDArray[np.int64]:
@@ -122,18 +124,27 @@ def near_edges(
     of new ones times that of all. Where edges are equally near, `rank`, int64 (n,), decides which
     are kept: the same ones in whatever order the rows come.
     """
-    fresh, old = among[new], among[~new]
-    found = [*_compare(table, fresh, table, among, limits)]
-    if old.size:
-        # Of all, for a whole column is read faster than most of it; new ones were seen above.
-        seen_before = np.ones(len(table), dtype=bool)
-        seen_before[fresh] = False
-        known = _compare(table, among, table, fresh, limits)
-        found += [edges.rows(seen_before[edges.a]) for edges in known]
-    edges = joined(found)
-    # Every picture is near itself; what is seen and taken alike is found from both ends.
-    once = (edges.seen != edges.taken) | (rank[edges.a] < rank[edges.b])
-    return _nearest(edges.rows((edges.a != edges.b) & once), rank)
+    fresh = among[new]
+    is_new = np.zeros(len(table), dtype=bool)
+    is_new[fresh] = True
+
+    def blocks() -> Iterator[Edges]:
+        yield from _compare(table, fresh, table, among, limits)
+        if fresh.size < among.size:
+            # Of all, for a whole column is read faster than most of it; new ones were seen above.
+            for edges in _compare(table, among, table, fresh, limits):
+                yield edges.rows(~is_new[edges.a])
+
+    held: list[Edges] = []
+    most = EDGES_HELD
+    for edges in blocks():
+        # Every picture is near itself; what is seen and taken alike is found from both ends.
+        once = (edges.seen != edges.taken) | (rank[edges.a] < rank[edges.b])
+        held.append(edges.rows((edges.a != edges.b) & once))
+        if sum(map(len, held)) > most:
+            held = [_nearest(joined(held), rank)]
+            most = max(EDGES_HELD, 2 * len(held[0]))
+    return _nearest(joined(held), rank)
 
 
 def edges_between(table: HashTable, other: HashTable, limits: Limits) -> Edges:

@@ -33,12 +33,13 @@ class FolderClusters:
     """(path, reason, detail) of what is no picture."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it: every path once, in a cluster, as rejected, or in neither."""
+        """Return it as JSON has it; a kept one may be in a related group as well."""
         stars: dict[int, list[dict[str, Any]]] = {}
         for i, drop in self.clusters.dropped.items():
             row = {
                 "path": self.paths[i],
                 "view": drop.edge.view,
+                "seen": drop.seen,
                 "phash64_bits": drop.edge.bits64,
                 "phash256_bits": drop.edge.bits256,
                 "block_difference": round(drop.block_difference, 2),

@@ -26,7 +26,7 @@ def read_groups(path: Path | None) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     groups: dict[str, str] = {}
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(text.replace("\r\n", "\n").split("\n"))
     for row in reader:
         place = f"{path}, line {reader.line_num}"
         if reader.line_num == 1:
@@ -35,6 +35,7 @@ def read_groups(path: Path | None) -> dict[str, str]:
             continue
         if not row:
             continue
+        row = [cell.strip() for cell in row]
         if len(row) != len(COLUMNS) or not all(row):
             raise UsageError(f"{place}: found {','.join(row)[:60]!r}, expected record,group")
         record, group = row

@@ -26,7 +26,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 PUBLISHED = ("phash64", "phash256", "dhash64")
 # Changes when the views do: hashes of another version are not comparable.
-VERSION = "1"
+VERSION = "2"
 VERSION_KEY = b"occlufer_hashes"
 
 
@@ -100,6 +100,28 @@ def write_table(path: Path, names: list[str], table: HashTable) -> None:
     part.replace(path)
 
 
+def check_version(path: Path) -> None:
+    """Raise UsageError if the table is of another version, without reading it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        line = str(error).splitlines()[0]
+        raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
+    _check_schema(path, schema)
+
+
+def _check_schema(path: Path, schema: Any) -> None:
+    version = (schema.metadata or {}).get(VERSION_KEY, b"none").decode("ascii", "replace")
+    if version != VERSION or schema.names != ["name", *SHAPES]:
+        raise UsageError(
+            f"{path}: found hashes of version {version}, expected {VERSION}; "
+            "register the pictures anew with this version of occlufer"
+        )
+
+
 def read_table(path: Path) -> tuple[list[str], HashTable]:
     """Return the names and hashes that `write_table` wrote.
 
@@ -115,12 +137,7 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
     except (OSError, pa.ArrowException) as error:
         line = str(error).splitlines()[0]
         raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
-    version = (found.schema.metadata or {}).get(VERSION_KEY, b"none").decode("ascii", "replace")
-    if version != VERSION or found.column_names != ["name", *SHAPES]:
-        raise UsageError(
-            f"{path}: found hashes of version {version}, expected {VERSION}; "
-            "register the pictures anew with this version of occlufer"
-        )
+    _check_schema(path, found.schema)
     columns = []
     for name, shape in SHAPES.items():
         kind = pa.binary(8 * int(np.prod(shape)))

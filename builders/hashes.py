@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from .pixels import BadImageError, open_picture, to_rgb, upright
 from .resample import Grey, resize, resize_to
 from .views import HASHED, ITSELF, MIRROR, small
 
-VERSION = 3
+VERSION = 4  # with it hash_table.VERSION: both say which hashes are comparable
 Picture = bytes | Path | str | Image.Image
 
 VIEW_PX = 64
@@ -62,6 +63,8 @@ class Look:
     pixels: int
     size_bytes: int
     """Of its file: of two pictures of one size the larger file was compressed less; 0 without."""
+    sha256: str
+    """Of its file, or of its pixels where there is none."""
 
 
 def look(picture: Picture, views: bool) -> Look:
@@ -69,7 +72,8 @@ def look(picture: Picture, views: bool) -> Look:
     data = _bytes(picture)
     with _opened(picture, data) as image:
         hashes = _hashes(image, _grey(image), views)
-        return Look(hashes, image.width * image.height, len(data))
+        sha256 = hashlib.sha256(data or image.tobytes()).hexdigest()
+        return Look(hashes, image.width * image.height, len(data), sha256)
 
 
 def grey_of(picture: Picture) -> Grey:

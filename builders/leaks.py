@@ -25,9 +25,19 @@ from occlufer.workspace import Workspace
 
 from .edges import Limits, edges_between
 from .folder import looks
-from .hash_table import SHAPES, HashTable, from_hex, read_table, table_of, write_table
+from .hash_table import (
+    SHAPES,
+    HashTable,
+    check_version,
+    from_hex,
+    read_table,
+    table_of,
+    write_table,
+)
 from .sources import fer2013, image_folder
 from .sources.entry import Entry
+from .sources.files import folders
+from .sources.image_folder import SPLIT_WORDS
 
 VERSION = 1
 AFTER = stages_before("leaks")
@@ -73,11 +83,16 @@ def stage(config: BuildConfig) -> SetStage:
 
 def params(config: BuildConfig) -> dict[str, Any]:
     """Return the settings as JSON has them, and the registered test sets by their content."""
+    for path in registered(config.workspace).values():
+        check_version(path)
     files = {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in registered(config.workspace).items()
     }
-    return {"version": VERSION, **vars(config.leaks), "test_sets": files}
+    bits = {name: value for name, value in vars(config.leaks).items() if name != "action"}
+    # What fails and what is only reported is found alike.
+    drop = config.leaks.action == "drop"
+    return {"version": VERSION, **bits, "drop": drop, "test_sets": files}
 
 
 def find_leaks(workspace: Workspace, settings: LeaksConfig) -> Iterable[Result]:
@@ -119,13 +134,13 @@ def check_leaks(workspace: Workspace, settings: LeaksConfig) -> None:
         return
     found.sort(key=lambda hit: (hit.bits256, hit.bits64, hit.test_set, hit.test_picture))
     samples = len({hit.image for hit in found})
-    what = f"leaks: {samples} training samples are near test pictures"
+    what = f"leaks: training samples near test pictures: {samples}"
     place = f"all pairs are in {workspace.folder / LIST_NAME}"
-    if settings.action != "fail":
-        log.warning("%s (%s); %s", what, settings.action, place)
-        return
     pairs = "; ".join(_pair(workspace, hit) for hit in found[:PAIRS_NAMED])
     more = f"; and {len(found) - PAIRS_NAMED} more" if len(found) > PAIRS_NAMED else ""
+    if settings.action != "fail":
+        log.warning("%s (%s): %s%s; %s", what, settings.action, pairs, more, place)
+        return
     raise GateError(
         f"{what}: {pairs}{more}; {place}; build with --leaks drop to leave them out, "
         "or --leaks report to go on"
@@ -194,7 +209,9 @@ def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[
     there is no picture in it.
     """
     if not name.replace("-", "_").isidentifier():
-        raise UsageError(f"test set {name!r}: expected letters, digits, _ and -")
+        raise UsageError(
+            f"test set {name!r}: expected letters, digits, _ and -, a letter or _ first"
+        )
     target = workspace / FOLDER / f"{name}.parquet"
     if path.suffix == ".parquet":
         names, table = read_table(path)
@@ -208,6 +225,8 @@ def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[
         else:
             names.append(entry.source_id)
             rows.append(seen.hashes)
+    if not entries:
+        raise UsageError(f"{path}: found no test picture in it, expected FER2013's tests")
     if not names:
         raise UsageError(f"{path}: found no picture in {len(entries)} files; first: {bad[0]}")
     write_table(target, names, table_of(rows))
@@ -228,4 +247,9 @@ def _entries(path: Path) -> Iterator[Entry]:
     if path.is_file() or (path.is_dir() and fer2013.detect(path)):
         found = fer2013.entries(fer2013.Settings(path), "test")
         return (entry for entry in found if entry.facts.test_set or entry.reject)
+    if path.is_dir() and (splits := [f for f in folders(path) if f.lower() in SPLIT_WORDS]):
+        raise UsageError(
+            f"{path}: found the folders {', '.join(splits)}, expected a test set; "
+            "register the one that holds it"
+        )
     return image_folder.entries(image_folder.Settings(path, labels="none"), "test")

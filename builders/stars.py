@@ -23,6 +23,11 @@ class Drop:
     block_difference: float
     """Grey levels, see `blocks.block_difference`."""
 
+    @property
+    def seen(self) -> str:
+        """Which of the two has to be seen in the edge's view: "kept" or "dropped"."""
+        return "kept" if self.edge.a == self.kept else "dropped"
+
 
 def star_clusters(
     first: Sequence[int],

@@ -51,7 +51,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 GO_ON = "what is done is kept, run the same command to go on"
-GOING_ON = {"baseline-train": "the last whole epoch is kept, add --resume to go on"}
+GOING_ON = {
+    "baseline-train": "the last whole epoch is kept, add --resume to go on",
+    "dedup": "nothing was written",
+    "leaks": "nothing was registered",
+}
 KEPT = "what is done is kept, mend this and run the same command to go on"
 
 
@@ -120,14 +124,20 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _build(arguments: argparse.Namespace) -> None:
-    from occlufer.build import build, check
-    from occlufer.config import CONFIG_NAME, DEFAULT_CONFIG, load_config, with_overrides
+def _config(path: Path | None) -> Any:
+    """Return the config at `path`, or what holds where none is given."""
+    from occlufer.config import CONFIG_NAME, DEFAULT_CONFIG, load_config
 
-    path = arguments.config
     if path is None and Path(CONFIG_NAME).exists():
         path = Path(CONFIG_NAME)
-    config = DEFAULT_CONFIG if path is None else load_config(path)
+    return DEFAULT_CONFIG if path is None else load_config(path)
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from occlufer.build import build, check
+    from occlufer.config import with_overrides
+
+    config = _config(arguments.config)
     given = (arguments.out, arguments.workspace, arguments.workers, arguments.leaks)
     config = with_overrides(config, *given)
     if arguments.dry_run:
@@ -156,7 +166,7 @@ def _build_text(summary: Any) -> str:
 
 def _add_dedup(command: argparse.ArgumentParser) -> None:
     command.add_argument("folder", type=Path, help="any folder of pictures; nothing in it changes")
-    command.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    command.add_argument("--workers", type=_count, default=0, help="pictures at a time")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -198,30 +208,30 @@ def _add_leaks(command: argparse.ArgumentParser) -> None:
     register = actions.add_parser("register", help="keep the hashes of a test set")
     register.add_argument("name", help="what to call it")
     register.add_argument("path", type=Path, help="its folder, FER2013, or a table of hashes")
-    register.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    register.add_argument("--workers", type=_count, default=0, help="pictures at a time")
     listing = actions.add_parser("list", help="name the test sets that are registered")
     forget = actions.add_parser("forget", help="delete the hashes of a test set")
     forget.add_argument("name", help="what it is called")
     for action in (register, listing, forget):
-        action.add_argument("--workspace", type=Path, default=Path(".occlufer"), help="of builds")
+        action.add_argument("--config", type=Path, help="whose workspace (default: as for build)")
+        action.add_argument("--workspace", type=Path, help="of the builds that are meant")
 
 
 def _leaks(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
     leaks = import_module("occlufer.builders.leaks")
+    workspace = arguments.workspace or _config(arguments.config).workspace
     if arguments.action == "register":
-        count, bad = leaks.register(
-            arguments.workspace, arguments.name, arguments.path, arguments.workers
-        )
+        count, bad = leaks.register(workspace, arguments.name, arguments.path, arguments.workers)
         for line in bad:
             print(f"left out: {line}", file=sys.stderr)
-        print(f"{arguments.name}: {count} pictures registered; every build is held against them")
+        print(f"{arguments.name}: pictures registered in {workspace}: {count}")
     elif arguments.action == "forget":
-        leaks.forget(arguments.workspace, arguments.name)
-        print(f"{arguments.name}: forgotten")
+        leaks.forget(workspace, arguments.name)
+        print(f"{arguments.name}: forgotten in {workspace}")
     else:
-        for name, path in leaks.registered(arguments.workspace).items():
+        for name, path in leaks.registered(workspace).items():
             print(f"{name}: {path}")
 
 
@@ -273,6 +283,13 @@ def _train(arguments: argparse.Namespace) -> None:
         f"in {arguments.out}: {result.checkpoint.name}, metrics.json, curves.png, confusion.png"
     )
     _print(arguments.json, metrics, text)
+
+
+def _count(text: str) -> int:
+    """Return the number; argparse says what is wrong with any other text."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from 0 on")
+    return int(text)
 
 
 def _print(as_json: bool, value: Any, text: str) -> None:

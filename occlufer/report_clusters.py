@@ -34,7 +34,7 @@ def duplicates(workspace: Workspace) -> str:
     count = sum(map(len, clusters.values()))
     lead = (
         f"{count} dropped for {len(clusters)} that were kept; {len(strips)} clusters are shown, "
-        "the largest first. Below each: how it has to be seen to be the one that was kept, how "
+        "the largest first. Below each: in which view of which of the two they are near, how "
         "many bits their hashes differ in, and by how many grey levels the most different block. "
         "To keep one that was dropped wrongly, name its record in [dedup] keep."
     )
@@ -92,8 +92,9 @@ def _with_pictures(workspace: Workspace) -> set[str]:
 def _reason(workspace: Workspace, drop: Result) -> str:
     value = drop.value
     return (
-        f"{value['view']}: {value['phash64_bits']} of 64 bits, {value['phash256_bits']} of 256, "
-        f"{value['block_difference']} grey levels; {_name(workspace, drop.image)}"
+        f"{value['view']} (of the {value['seen']} one): {value['phash64_bits']} of 64 bits, "
+        f"{value['phash256_bits']} of 256, {value['block_difference']} grey levels; "
+        f"{_name(workspace, drop.image)}"
     )
 
 

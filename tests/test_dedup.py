@@ -19,7 +19,7 @@ from occlufer.builders.hashes import find_hashes
 from occlufer.builders.pixels import BadImageError, encode_png
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DedupConfig
-from occlufer.record import Facts, Record, Result
+from occlufer.record import Facts, Record, Result, Vote
 from occlufer.stages import ImageItem
 from occlufer.workspace import Workspace, open_workspace
 
@@ -111,6 +111,7 @@ def test_a_copy_is_dropped_and_the_original_is_kept(
     assert reject is not None
     assert reject.reason == "duplicate"
     assert "of s0/original in the view" in reject.detail
+    assert " one): phash64 " in reject.detail
     value = results[copy].value
     assert value["kept"] == original
     assert value["phash64_bits"] <= 12
@@ -168,6 +169,24 @@ def test_one_subject_is_one_group_within_a_source_only(
     assert len({group[a], group[c], group[d]}) == 3
 
 
+def test_a_group_holds_for_every_record_of_the_same_bytes(
+    workspace: Workspace, textured: Textured
+) -> None:
+    a = add(workspace, "a", textured(1))
+    assert add(workspace, "x", textured(1), rank=1) == a
+    b = add(workspace, "b", textured(2))
+    results = found(workspace, groups={"s1/x": "p7", "s0/b": "p7"})
+    assert results[a].value["group"] == results[b].value["group"]
+
+
+def test_names_of_no_record_are_told(
+    workspace: Workspace, textured: Textured, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(workspace, "a", textured(1))
+    found(workspace, groups={"s0/a": "p", "s9/gone": "p"}, keep=("s0/typo",))
+    assert "no such record: s0/typo, s9/gone" in caplog.text
+
+
 def test_the_user_s_groups_join_across_sources(workspace: Workspace, textured: Textured) -> None:
     a = add(workspace, "a", textured(1), subject="ann")
     b = add(workspace, "b", textured(2), subject="ann")
@@ -196,6 +215,21 @@ def test_the_kept_one_is_of_the_first_source_then_the_largest(
     }
     results = found(workspace)
     assert [name for name, image in images.items() if results[image].reject is None] == [kept]
+
+
+def test_a_sample_of_conflicting_votes_never_wins_over_a_labelled_copy(
+    workspace: Workspace, textured: Textured
+) -> None:
+    tied = add(workspace, "tied", textured(1))
+    labelled = add(workspace, "labelled", resized(textured(1), 90))
+    for name, image, word in (
+        ("tied", tied, "anger"),
+        ("x", tied, "fear"),
+        ("y", labelled, "fear"),
+    ):
+        facts = Facts(votes=(Vote("source:s0", word),))
+        workspace.catalog.put_records([Record(f"s0/{name}", "s0", "2", facts, image)])
+    assert found(workspace)[tied].value["kept"] == labelled
 
 
 def test_of_two_as_large_the_one_of_more_bytes_is_kept(

@@ -97,7 +97,7 @@ def test_a_build_fails_that_trains_on_a_registered_test_picture(
             build(config)
         assert failure.value.exit_code == 4
         message = str(failure.value)
-        assert "1 training samples are near test pictures" in message
+        assert "training samples near test pictures: 1: " in message
         assert f"faces/{leaked} and sub/leaked.png of rival (view " in message
     with (config.workspace / "leaks.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -144,7 +144,7 @@ def test_a_reported_leak_is_published_and_logged(
     with caplog.at_level("WARNING"):
         summary = build(with_action(config, "report"))
     assert summary.published == COUNT
-    assert "1 training samples are near test pictures (report)" in caplog.text
+    assert "training samples near test pictures: 1 (report): faces/" in caplog.text
 
 
 def test_a_forgotten_test_set_lets_the_build_go_on(
@@ -235,6 +235,33 @@ def test_our_own_validation_is_held_against_training_too(
 # Registering --------------------------------------------------------------------------------------
 
 
+def test_a_folder_is_a_test_set_if_its_config_says_so(
+    config: BuildConfig, tmp_path: Path, textured: Textured, encoded: Encoded, write_tree: Write
+) -> None:
+    leaked = trained(config)
+    mirrored = encoded(np.ascontiguousarray(pixels_of(config, leaked)[:, ::-1]))
+    folder = write_tree(tmp_path / "val", {"anger/t.png": mirrored})
+    settings = {"path": str(folder), "test_set": "AffectNet validation"}
+    rival = SourceConfig("image_folder", "rival", settings)
+    config = dataclasses.replace(config, sources=(*config.sources, rival))
+    build(config)
+    assert splits(config)[f"faces/{leaked}"] == "validation"
+
+
+def test_a_table_of_another_version_stops_the_build_before_any_work(
+    config: BuildConfig, textured: Textured
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = config.workspace / "leaks" / "rival.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"name": ["a"]}), path)
+    with pytest.raises(UsageError, match=r"rival\.parquet: found hashes of version none"):
+        build(config)
+    assert not (config.workspace / "images").exists()
+
+
 def test_bad_files_of_a_test_set_are_named_and_the_others_kept(
     tmp_path: Path, textured: Textured, encoded: Encoded, write_tree: Write
 ) -> None:
@@ -288,6 +315,8 @@ def test_the_real_public_test_is_found_in_training(
 @pytest.mark.parametrize(
     ("name", "path", "error", "message"),
     [
+        ("t", "training.csv", UsageError, "found no test picture in it"),
+        ("t", "set", UsageError, "found the folders test, train, expected a test set"),
         ("a b", ".", UsageError, "test set 'a b': expected letters, digits, _ and -"),
         ("t", "nowhere", MissingError, "no such folder"),
         ("t", "table.parquet", UsageError, "found no Parquet table of hashes"),
@@ -298,6 +327,10 @@ def test_what_cannot_be_registered_is_said_in_one_line(
     tmp_path: Path, name: str, path: str, error: type[Exception], message: str
 ) -> None:
     (tmp_path / "words").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "set" / split).mkdir(parents=True)
+    grey = " ".join(["9"] * 48 * 48)
+    (tmp_path / "training.csv").write_text(f"emotion,pixels,Usage\n3,{grey},Training\n")
     (tmp_path / "words/w.txt").write_text("words")
     (tmp_path / "table.parquet").write_text("no table")
     with pytest.raises(error) as raised:
@@ -324,9 +357,10 @@ def test_the_commands_register_list_fail_report_and_forget(
     (tmp_path / "occlufer.toml").write_text(
         'workspace = "work"\n[[sources]]\nkind = "image_folder"\nname = "faces"\npath = "faces"\n'
     )
-    done = run_cli("leaks", "register", "rival", "test", "--workspace", "work", cwd=tmp_path)
+    # The workspace is the config's, as for build.
+    done = run_cli("leaks", "register", "rival", "test", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "rival: 1 pictures registered; every build is held against them\n"
+    assert done.stdout == f"rival: pictures registered in {config.workspace}: 1\n"
     listed = run_cli("leaks", "list", "--workspace", "work", cwd=tmp_path)
     assert listed.stdout.startswith("rival: work")
     failed = run_cli("build", cwd=tmp_path)
@@ -334,7 +368,7 @@ def test_the_commands_register_list_fail_report_and_forget(
     assert f"faces/{leaked} and t.png of rival" in failed.stderr.splitlines()[-1]
     assert run_cli("build", "--leaks", "report", cwd=tmp_path).returncode == 0
     forgotten = run_cli("leaks", "forget", "rival", "--workspace", "work", cwd=tmp_path)
-    assert forgotten.stdout == "rival: forgotten\n"
+    assert forgotten.stdout == "rival: forgotten in work\n"
     assert run_cli("build", cwd=tmp_path).returncode == 0
 
 

@@ -34,6 +34,8 @@ class Settings:
     """"crop": every picture is one face, published as it is; "photograph": the face is cut out."""
     source_split: str = ""
     """Which split of the original set this is, e.g. "train" or "test", if any."""
+    test_set: str = ""
+    """The benchmark's test set that this is, if any: it never trains. A "test" split is one."""
     licence: str = "unknown"
     """The terms, as an SPDX name, a URL or words."""
     attribution: str = ""
@@ -97,8 +99,12 @@ def _entry(
         votes=(Vote(f"source:{name}", label),) if label else (),
         content=settings.content,
         source_split=settings.source_split or None,
-        test_set=f"{name} test" if settings.source_split.lower() in TEST_WORDS else None,
+        test_set=settings.test_set or _own_test_set(settings, name),
         licence=settings.licence,
         attribution=settings.attribution,
     )
     return Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
+
+
+def _own_test_set(settings: Settings, name: str) -> str | None:
+    return f"{name} test" if settings.source_split.lower() in TEST_WORDS else None
