@@ -110,10 +110,13 @@ def cluster_samples(
         )
     _warn_of_unknown(workspace, {*groups, *settings.keep})
     near = _near(candidates, edges, measured)
+    kin = _nearest_kin(candidates, edges, clusters)
     for i, candidate in enumerate(candidates):
         value: dict[str, Any] = {"group": clusters.groups[i]}
         if first[i] == i:
             value |= {"searched": tag, "near": near.get(i, [])}
+        if i in kin:
+            value["related"] = kin[i]
         yield _result(candidate, value, candidates, clusters.dropped.get(i))
 
 
@@ -137,6 +140,25 @@ def _result(
         f"blocks {value['block_difference']} grey levels"
     )
     return Result(candidate.image, value, Reject("duplicate", detail))
+
+
+def _nearest_kin(
+    candidates: list[Candidate], edges: Edges, clusters: Clusters
+) -> dict[int, dict[str, Any]]:
+    """Return, of kept samples, the kept sample of their group that is nearest, and how near."""
+    nearest: dict[int, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+    for edge in edges:
+        if clusters.groups[edge.a] != clusters.groups[edge.b]:
+            continue
+        if edge.a in clusters.dropped or edge.b in clusters.dropped:
+            continue
+        for i, other in ((edge.a, edge.b), (edge.b, edge.a)):
+            image = candidates[other].image
+            order = (edge.bits256, edge.bits64, image, edge.seen, edge.taken)
+            if i not in nearest or order < nearest[i][0]:
+                bits = {"phash64_bits": edge.bits64, "phash256_bits": edge.bits256}
+                nearest[i] = order, {"image": image, "view": edge.view, **bits}
+    return {i: kin for i, (_, kin) in nearest.items()}
 
 
 def _warn_of_unknown(workspace: Workspace, named: set[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from occlufer.page import paragraph, side_by_side, strip, table
 from occlufer.record import Result
 from occlufer.workspace import Workspace
@@ -45,21 +47,29 @@ def related(workspace: Workspace) -> str:
     """Return a strip for every group of two samples or more that stays on one side of the split."""
     shown = _with_pictures(workspace)
     groups: dict[str, list[str]] = {}
+    why: dict[str, str] = {}
     for result in workspace.catalog.results("dedup"):
         if result.reject is None and result.image in shown:
             groups.setdefault(result.value["group"], []).append(result.image)
+            why[result.image] = _likeness(result.value.get("related"))
     several = sorted((g for g in groups.values() if len(g) > 1), key=lambda g: (-len(g), g))
     if not several:
         return ""
     strips = [
-        strip([(_picture(workspace, i), _name(workspace, i)) for i in group[:PICTURES_IN_A_STRIP]])
+        strip(
+            [
+                (_picture(workspace, image), f"{why[image]}; {_name(workspace, image)}")
+                for image in group[:PICTURES_IN_A_STRIP]
+            ]
+        )
         for group in several[:CLUSTERS_SHOWN]
     ]
     lead = (
         f"{len(several)} groups of two samples or more; {len(strips)} are shown, the largest "
         f"first, {PICTURES_IN_A_STRIP} samples of each at most. They are related (one picture with "
         "and without an occluder, say), of one subject, or of one group of yours: all are kept, "
-        "on one side of the split."
+        "on one side of the split. Below each: how near the nearest other one of its group is, and "
+        "in which view or part."
     )
     return paragraph(lead) + side_by_side(strips)
 
@@ -96,6 +106,12 @@ def _reason(workspace: Workspace, drop: Result) -> str:
         f"{value['phash256_bits']} of 256, {value['block_difference']} grey levels; "
         f"{_name(workspace, drop.image)}"
     )
+
+
+def _likeness(kin: dict[str, Any] | None) -> str:
+    if kin is None:
+        return "same subject or group"
+    return f"{kin['view']}: {kin['phash64_bits']} of 64 bits, {kin['phash256_bits']} of 256"
 
 
 def _picture(workspace: Workspace, image: str) -> bytes:

@@ -132,6 +132,11 @@ def test_a_covered_sibling_is_kept_in_the_same_group(workspace: Workspace, occlu
     assert [results[i].reject for i in (bare, covered, stranger)] == [None] * 3
     group = {i: results[i].value["group"] for i in (bare, covered, stranger)}
     assert group[bare] == group[covered] != group[stranger]
+    # Each names the other, and what of them is alike.
+    assert results[bare].value["related"]["image"] == covered
+    assert results[covered].value["related"]["image"] == bare
+    assert results[bare].value["related"]["phash256_bits"] <= 64
+    assert "related" not in results[stranger].value
 
 
 HALVES = {

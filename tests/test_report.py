@@ -152,6 +152,23 @@ def test_the_report_shows_precision_and_recall_of_every_stage(built: Path, tmp_p
         assert f"{measure.value:.3f}" in content
 
 
+def test_the_report_says_why_samples_are_dropped_or_related(built: Path, tmp_path: Path) -> None:
+    write_report(built / "work", None, tmp_path / "report.html")
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    results = list(Catalog(built / "work" / "catalog.sqlite").results("dedup"))
+    drops = [result.value for result in results if result.reject is not None]
+    kin = [result.value["related"] for result in results if "related" in result.value]
+    assert drops
+    assert kin
+    for value in drops:
+        assert (
+            f"{value['view']} (of the {value['seen']} one): {value['phash64_bits']} of" in content
+        )
+    for value in kin:
+        bits = f"{value['phash64_bits']} of 64 bits, {value['phash256_bits']} of 256"
+        assert f"{value['view']}: {bits}" in content
+
+
 def test_a_folder_without_a_build_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="found no catalog, expected the workspace of a build"):
         write_report(tmp_path / "nothing", None, tmp_path / "report.html")
