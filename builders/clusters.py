@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from .hash_table import table_of
 from .hashes import Look, Picture, grey_of, look
 from .resample import Grey
 from .stars import Drop, star_clusters
-from .views import thumbnail
+from .views import small, thumbnail
 
-# Small pictures of 8 kB that are kept while edges are verified.
-THUMBNAILS_KEPT = 10_000
+# Pictures of about 12 kB, and views of them of 8 kB, that are kept while edges are verified.
+PICTURES_KEPT = 2_000
+VIEWS_KEPT = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def find_duplicates(
     which they are given changes nothing, but of pictures alike in everything the first is kept.
     Raises BadImageError for what is no picture, OSError for what cannot be read.
     """
-    looks = list(map_local(partial(look, views=True), pictures, workers))
+    looks = list(map_local(look, pictures, workers))
     return cluster_looks(looks, lambda i: grey_of(pictures[i]), settings or DedupConfig())
 
 
@@ -97,9 +98,13 @@ def cluster(
     """
     known = {} if measured is None else measured
 
-    @lru_cache(maxsize=THUMBNAILS_KEPT)
+    @lru_cache(maxsize=PICTURES_KEPT)
+    def picture(position: int) -> Any:
+        return small(grey(position))
+
+    @lru_cache(maxsize=VIEWS_KEPT)
     def seen(position: int, view: int) -> Any:
-        return thumbnail(grey(position), NAMES[view])
+        return thumbnail(picture(position), NAMES[view])
 
     def difference(edge: Edge) -> float:
         if edge not in known:

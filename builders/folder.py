@@ -91,7 +91,7 @@ def _look(entry: Entry) -> Look | Reject:
     if entry.reject is not None:
         return entry.reject
     try:
-        return look(entry.read().data, views=True)
+        return look(entry.read().data)
     except BadImageError as error:
         return error.reject
     except OSError as error:

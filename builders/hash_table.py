@@ -25,7 +25,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "views256": (len(HASHED), 4),
 }
 PUBLISHED = ("phash64", "phash256", "dhash64")
-# Changes when the views do: hashes of another version are not comparable.
+# Changes when any hash does: those of another version are not comparable. The stage has it too.
 VERSION = "2"
 VERSION_KEY = b"occlufer_hashes"
 

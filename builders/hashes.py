@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
 from .compiled import compiled
-from .hash_table import Hashes, HashTable, in_hex, table_of
+from .hash_table import VERSION, Hashes, HashTable, in_hex, table_of
 from .pixels import BadImageError, open_picture, to_rgb, upright
 from .resample import Grey, resize, resize_to
 from .views import HASHED, ITSELF, MIRROR, small
 
-VERSION = 4  # with it hash_table.VERSION: both say which hashes are comparable
 Picture = bytes | Path | str | Image.Image
 
 VIEW_PX = 64
@@ -38,7 +36,7 @@ def stage(config: BuildConfig) -> ImageStage:
 
 def find_hashes(item: ImageItem) -> Result:
     """Return `phash64`, `phash256`, `dhash64`, `views64`, `views256` in hex, and `size_bytes`."""
-    seen = look(item.store.get(item.values["faces"]["crop"]), views=True)
+    seen = look(item.store.get(item.values["faces"]["crop"]))
     hashes = {name: in_hex(words) for name, words in seen.hashes.items()}
     return Result(item.image, {**hashes, "size_bytes": seen.size_bytes})
 
@@ -50,8 +48,12 @@ def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = Fal
     `views` adds those of the upright picture's views and parts. Each is decoded once. Raises
     BadImageError for what is no picture, OSError for what cannot be read.
     """
-    looks = map_local(partial(look, views=views), pictures, workers)
-    return table_of((seen.hashes for seen in looks), views)
+
+    def one(picture: Picture) -> dict[str, Hashes]:
+        with _opened(picture, _bytes(picture)) as image:
+            return _hashes(image, _grey(image), views)
+
+    return table_of(map_local(one, pictures, workers), views)
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ class Look:
     """Of its file, or of its pixels where there is none."""
 
 
-def look(picture: Picture, views: bool) -> Look:
-    """Return what `hash_images` finds out about one picture, and how large it is."""
+def look(picture: Picture) -> Look:
+    """Return the hashes of one picture, those of its views included, and how large it is."""
     data = _bytes(picture)
     with _opened(picture, data) as image:
-        hashes = _hashes(image, _grey(image), views)
+        hashes = _hashes(image, _grey(image), views=True)
         sha256 = hashlib.sha256(data or image.tobytes()).hexdigest()
         return Look(hashes, image.width * image.height, len(data), sha256)
 

@@ -50,10 +50,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TestSet:
-    """The hashes of a test set, and what its pictures are called."""
-
-    __test__ = False  # to pytest everything that begins so is a test
+class NamedHashes:
+    """The hashes of some pictures, and what these are called."""
 
     names: list[str]
     table: HashTable
@@ -100,9 +98,10 @@ def find_leaks(workspace: Workspace, settings: LeaksConfig) -> Iterable[Result]:
     limits = Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
     catalog = workspace.catalog
     passing = catalog.images_passing(AFTER)
-    train = [image for image in passing if catalog.value("split", image)["split"] == "train"]
+    split = {result.image: result.value["split"] for result in catalog.results("split")}
+    train = [image for image in passing if split[image] == "train"]
     found: dict[str, list[Hit]] = {}
-    ours = TestSet(train, _hashes(workspace, train))
+    ours = NamedHashes(train, _hashes(workspace, train))
     for name, test_set in _test_sets(workspace, passing, set(train)):
         for hit in hits(ours, name, test_set, limits):
             found.setdefault(hit.image, []).append(hit)
@@ -115,7 +114,7 @@ def find_leaks(workspace: Workspace, settings: LeaksConfig) -> Iterable[Result]:
         yield Result(image, {"hits": rows}, reject)
 
 
-def hits(ours: TestSet, name: str, test_set: TestSet, limits: Limits) -> Iterator[Hit]:
+def hits(ours: NamedHashes, name: str, test_set: NamedHashes, limits: Limits) -> Iterator[Hit]:
     """Yield every pair of one of ours and a test picture that is near, nearest first."""
     edges = edges_between(ours.table, test_set.table, limits)
     for edge in sorted(edges, key=lambda edge: (edge.bits256, edge.bits64, edge.a, edge.b)):
@@ -171,10 +170,10 @@ def _write_list(workspace: Workspace, found: dict[str, list[Hit]]) -> None:
 
 def _test_sets(
     workspace: Workspace, passing: list[str], train: set[str]
-) -> Iterator[tuple[str, TestSet]]:
+) -> Iterator[tuple[str, NamedHashes]]:
     """Yield what training samples are compared with: (name, test set)."""
     for name, path in registered(workspace.folder).items():
-        yield name, TestSet(*read_table(path))
+        yield name, NamedHashes(*read_table(path))
     among: dict[str, dict[str, str]] = {}
     for image, records in workspace.catalog.holders():
         for record in records:
@@ -185,10 +184,10 @@ def _test_sets(
     )
     for name, images in sorted(among.items()):
         chosen = sorted(hashed & images.keys())
-        yield name, TestSet([images[image] for image in chosen], _hashes(workspace, chosen))
+        yield name, NamedHashes([images[image] for image in chosen], _hashes(workspace, chosen))
     ours = [image for image in passing if image not in train and image not in hashed]
     names = [workspace.catalog.owner(image).id for image in ours]
-    yield OUR_VALIDATION, TestSet(names, _hashes(workspace, ours))
+    yield OUR_VALIDATION, NamedHashes(names, _hashes(workspace, ours))
 
 
 def _hashes(workspace: Workspace, images: list[str]) -> HashTable:

@@ -1,10 +1,7 @@
 """Exact search among 64-bit hashes: every pair within a number of bits, by multi-index hashing.
 
-The 64 bits are cut into bands. If the bands i have radii t_i with sum(t_i + 1) = radius + 1, two
-hashes at most `radius` bits apart are at most t_i bits apart in some band i (the pigeonhole
-principle; Norouzi, Punjani and Fleet, Fast Search in Hamming Space with Multi-Index Hashing, 2012,
-there with equal radii). So hashes are sorted by each band, and only those whose bands are t_i bits
-apart are compared, bucket against bucket, which reads memory in order.
+Hashes are sorted by each band (see bands.py), and only those whose bands are near are compared,
+bucket against bucket, which reads memory in order.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,32 +18,16 @@ from numpy.typing import NDArray
 
 from occlufer.engine import worker_count
 
+from .bands import BITS, Band, flips_of, plan
 from .compiled import compiled, popcount
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 
-BITS = 64
-# A table of 2^22 starts still fits a processor's cache; more than 4 flips in 20 bits never pay.
-MAX_BAND_BITS = 22
-MAX_BAND_RADIUS = 4
-# Nanoseconds on a processor of 2021, found by timing _join; only their ratios matter.
-NS_PER_ITEM_SORTED = 25.0
-NS_PER_BUCKET_PAIR = 15.0
-NS_PER_ROW = 3.0
-NS_PER_COMPARISON = 0.3
 # Pairs are handed out in blocks: memory is bounded by what is done with them.
 BLOCK_PAIRS = 1 << 20
 # Two megabytes of hashes: they stay in a processor's cache, and threads share the pieces.
 TILE = 1 << 18
-
-
-class Band(NamedTuple):
-    """Bits `low` to `low + width` of a hash, which must agree up to `radius` of them."""
-
-    low: int
-    width: int
-    radius: int
 
 
 @dataclass(frozen=True)
@@ -94,7 +74,7 @@ def neighbour_blocks(
         for pairs in neighbour_blocks(b, radius, a, workers):
             yield Pairs(pairs.j, pairs.i, pairs.distance)
         return
-    bands = plan(_rounded(a.size), _rounded(b.size), radius, other is None)
+    bands = plan(a.size, b.size, radius, other is None)
     threads = worker_count(workers)
     with ThreadPoolExecutor(threads) as pool:
         for number, band in enumerate(bands):
@@ -128,66 +108,6 @@ def distances(a: Hashes, b: Hashes) -> Indices:
     """Return how many bits differ between a[i] and b[i], uint64 (n,) or (n, words): int64 (n,)."""
     counts = np.bitwise_count(a ^ b)
     return np.asarray(counts.sum(axis=-1) if counts.ndim > 1 else counts, dtype=np.int64)
-
-
-# The plan ----------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=256)
-def plan(count_a: int, count_b: int, radius: int, self_join: bool) -> tuple[Band, ...]:
-    """Return the bands that cost least, by the time that a join of random hashes would take.
-
-    A single band of no bits compares all with all. The narrowest radii come last, where most pairs
-    have been found.
-    """
-    pairs = count_a * count_b / (2 if self_join else 1)
-    rows = count_a / (2 if self_join else 1)
-    items = count_a + (0 if self_join else count_b)
-
-    def cost(width: int, band_radius: int) -> float:
-        buckets = 2.0**width
-        flips = sum(_choose(width, k) for k in range(band_radius + 1))
-        bucket_pairs = buckets * flips / (2 if self_join else 1)
-        return (
-            items * NS_PER_ITEM_SORTED * (width > 0)
-            + bucket_pairs * NS_PER_BUCKET_PAIR
-            + rows * flips * NS_PER_ROW
-            + pairs * flips / buckets * NS_PER_COMPARISON
-        )
-
-    costs = {
-        (width, r): cost(width, r)
-        for width in range(min(MAX_BAND_BITS, int(np.log2(max(count_a, count_b)) + 2)) + 1)
-        for r in range(min(MAX_BAND_RADIUS, radius) + 1)
-    }
-    costs[0, radius] = cost(0, 0)  # no bits: whatever the radius, all are compared
-    best: dict[tuple[int, int], tuple[float, tuple[tuple[int, int], ...]]] = {
-        (0, bits): (0.0, ()) for bits in range(BITS + 1)
-    }
-    for need in range(1, radius + 2):
-        for bits in range(BITS + 1):
-            best[need, bits] = min(
-                (spent + best[need - r - 1, bits - width][0],
-                 (*best[need - r - 1, bits - width][1], (width, r)))
-                for (width, r), spent in costs.items()
-                if r < need and width <= bits
-            )  # fmt: skip
-    chosen = sorted(best[radius + 1, BITS][1], key=lambda band: -band[1])
-    lows = itertools.accumulate((width for width, _ in chosen), initial=0)
-    return tuple(Band(low, *band) for low, band in zip(lows, chosen, strict=False))
-
-
-def _choose(n: int, k: int) -> float:
-    result = 1.0
-    for i in range(k):
-        result *= (n - i) / (i + 1)
-    return result
-
-
-def _rounded(count: int) -> int:
-    """Return the count to its two leading bits, so that plans are made once for alike sets."""
-    shift = max(count.bit_length() - 2, 0)
-    return count >> shift << shift
 
 
 # The join ----------------------------------------------------------------------------------------
@@ -238,7 +158,7 @@ class _Join:
         masks = [((1 << band.width) - 1) << band.low for band in self.earlier]
         earlier_masks = np.array(masks, dtype=np.uint64)
         earlier_radii = np.array([band.radius for band in self.earlier], dtype=np.int64)
-        flips = _flips(self.band)
+        flips = flips_of(self.band)
         room = max(BLOCK_PAIRS, int(np.diff(self.b.starts).max()))
         out = np.empty((room, 3), dtype=np.int32)  # what is not written takes no memory
         count, flip, bucket, row = _join(
@@ -285,17 +205,6 @@ def _tiles(a: Hashes, b: Hashes, radius: int) -> list[_Join]:
         _Join(table, _sort(b[start : start + TILE], none, start), False, radius, (), none)
         for start in range(0, b.size, TILE)
     ]
-
-
-@lru_cache(maxsize=256)
-def _flips(band: Band) -> NDArray[np.int64]:
-    """Return every way in which at most `radius` bits of a band can differ."""
-    flips = [
-        sum(1 << bit for bit in bits)
-        for count in range(min(band.radius, band.width) + 1)
-        for bits in itertools.combinations(range(band.width), count)
-    ]
-    return np.array(flips, dtype=np.int64)
 
 
 @compiled

@@ -423,22 +423,21 @@ def test_the_stage_gives_the_same_hashes_in_hex(textured: Texture, tmp_path: Pat
 # How large a picture is ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("views", [False, True], ids=["published", "views"])
 def test_a_look_tells_the_pixels_and_the_bytes_of_the_file(
-    textured: Texture, tmp_path: Path, views: bool
+    textured: Texture, tmp_path: Path
 ) -> None:
     data = turned_by_exif(rgb(textured(17, 60, 40)), 6)
     path = tmp_path / "file.jpg"
     path.write_bytes(data)
     for picture in (data, path, str(path)):
-        seen = look(picture, views)
+        seen = look(picture)
         assert (seen.pixels, seen.size_bytes) == (2400, len(data))
     # A picture without a file has no bytes of one.
-    seen = look(opened(data), views)
+    seen = look(opened(data))
     assert (seen.pixels, seen.size_bytes) == (2400, 0)
 
 
 def test_of_two_copies_of_one_size_the_less_compressed_has_more_bytes(textured: Texture) -> None:
     image = rgb(textured(18))
-    sizes = [look(saved(image, "JPEG", quality=q), views=False).size_bytes for q in (95, 70, 30)]
+    sizes = [look(saved(image, "JPEG", quality=q)).size_bytes for q in (95, 70, 30)]
     assert sizes == sorted(set(sizes), reverse=True)
