@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from occlufer.config import BuildConfig
 from occlufer.outcome import UNLABELLED
@@ -12,7 +14,7 @@ from occlufer.schema import LABELS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 AFTER = stages_before("labels")
 
 
@@ -24,25 +26,40 @@ def stage(config: BuildConfig) -> SetStage:
 def label_samples(workspace: Workspace) -> Iterable[Result]:
     """Yield `label`, `votes` (a count per class) and `agreement` of every sample.
 
-    All records with the same bytes vote on them. A sample without a vote, or whose first place is
-    shared, is unlabelled.
+    All records with the same bytes vote on them. A sample without a vote, whose first place is
+    shared, or that most call no expression at all, is unlabelled.
     """
     passing = set(workspace.catalog.images_passing(AFTER))
     for image, records in workspace.catalog.holders():
         if image in passing:
-            yield label_sample(image, {vote for r in records for vote in r.facts.votes})
+            votes = {vote for r in records for vote in r.facts.votes}
+            # Once per source, as the votes: the same file listed twice says nothing more.
+            said = {(r.source, *pair) for r in records for pair in (r.facts.no_class or {}).items()}
+            no_class = Counter[str]()
+            for _, word, count in said:
+                no_class[word] += count
+            yield label_sample(image, votes, no_class)
 
 
-def label_sample(image: str, votes: set[Vote]) -> Result:
-    """Return the label of one sample by the majority of `votes`."""
-    counts = [sum(vote.label == label for vote in votes) for label in LABELS]
-    most = max(counts)
+def label_sample(
+    image: str, votes: set[Vote], no_class: Mapping[str, int] = MappingProxyType({})
+) -> Result:
+    """Return the label of one sample by the majority of `votes`.
+
+    `no_class` is {word of schema.NO_CLASS: votes}; it stands for election, but gives no label.
+    """
+    counts = [sum(vote.count for vote in votes if vote.label == label) for label in LABELS]
     value = {"votes": counts}
+    candidates = dict(zip(LABELS, counts, strict=True)) | dict(no_class)
+    most, total = max(candidates.values()), sum(candidates.values())
     if most == 0:
         return Result(image, value, Reject(UNLABELLED, "no rater has voted"))
-    winners = [label for label, count in zip(LABELS, counts, strict=True) if count == most]
+    winners = [word for word, count in candidates.items() if count == most]
     if len(winners) > 1:
-        detail = f"{' and '.join(winners)} have {most} of {len(votes)} votes each"
+        detail = f"{' and '.join(winners)} have {most} of {total} votes each"
         return Result(image, value, Reject(UNLABELLED, detail))
-    agreement = round(most / len(votes), 4)
+    if winners[0] not in LABELS:
+        detail = f"{winners[0]} has {most} of {total} votes"
+        return Result(image, value, Reject(UNLABELLED, detail))
+    agreement = round(most / total, 4)
     return Result(image, {**value, "label": winners[0], "agreement": agreement})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from occlufer.config import SourceConfig
 from occlufer.engine import map_local
@@ -18,25 +19,10 @@ from occlufer.tables import read_table
 from occlufer.workspace import Workspace
 
 from .pixels import BLANK_SPREAD, BadImageError, decode_rgb, spread
-from .sources import fer2013, image_folder, synthetic
-from .sources.entry import Entry
+from .sources.adapters import adapter_of
+from .sources.entry import Entry, read_nothing
 
-VERSION = 2
-
-
-class Source(Protocol):
-    """What a module in sources/ offers."""
-
-    Settings: type[Any]
-
-    def entries(self, settings: Any, name: str) -> Iterator[Entry]: ...
-
-
-SOURCES: dict[str, Source] = {
-    "synthetic": synthetic,
-    "image_folder": image_folder,
-    "fer2013": fer2013,
-}
+VERSION = 3
 
 
 def gather(sources: tuple[SourceConfig, ...], workspace: Workspace, workers: int) -> int:
@@ -61,19 +47,28 @@ def count_records(sources: tuple[SourceConfig, ...]) -> dict[str, int]:
     """Return {source: number of records it lists}; reads none of them."""
     opened = [(source, open_source(source)) for source in sources]
     return {
-        source.name: sum(1 for _ in SOURCES[source.kind].entries(settings, source.name))
+        source.name: sum(
+            1 for _ in adapter_of(source.kind, source.name).entries(settings, source.name)
+        )
         for source, settings in opened
     }
 
 
+def check_terms(sources: tuple[SourceConfig, ...], accepted: tuple[str, ...]) -> None:
+    """Raise UsageError for a set whose owners ask for a signature and that was not accepted."""
+    for source in sources:
+        terms = adapter_of(source.kind, source.name).TERMS
+        if terms is not None and terms.must_accept and source.kind not in accepted:
+            line = ", ".join(f'"{kind}"' for kind in (*accepted, source.kind))
+            raise UsageError(
+                f"source {source.name}: {terms.title} has terms ({terms.licence}); {terms.where}; "
+                f"if you hold it under them, write accept_terms = [{line}] at the top of the config"
+            )
+
+
 def open_source(source: SourceConfig) -> Any:
     """Return the settings of `source`; raises if they are wrong or nothing can be listed."""
-    if source.kind not in SOURCES:
-        raise UsageError(
-            f"source {source.name}: found kind = {source.kind!r}, expected one of "
-            f"{', '.join(SOURCES)}"
-        )
-    adapter = SOURCES[source.kind]
+    adapter = adapter_of(source.kind, source.name)
     settings = read_table(adapter.Settings, source.settings, f"source {source.name}")
     # A missing folder or an unknown class shows here, before the catalog is touched.
     if next(adapter.entries(settings, source.name), None) is None:
@@ -90,7 +85,7 @@ def _gather_source(
     listed: set[str] = set()
 
     def changed() -> Iterator[Entry]:
-        for entry in SOURCES[source.kind].entries(settings, source.name):
+        for entry in _distinct(adapter_of(source.kind, source.name).entries(settings, source.name)):
             record_id = f"{source.name}/{entry.source_id}"
             listed.add(record_id)
             if known.get(record_id) != entry.stamp:
@@ -106,25 +101,53 @@ def _gather_source(
     return count
 
 
+def _distinct(entries: Iterator[Entry]) -> Iterator[Entry]:
+    """Yield the entries; one that is listed again is a reject under a name of its own."""
+    times: dict[bytes, int] = {}  # digests: names of a million files are 100 MB
+    for entry in entries:
+        key = hashlib.blake2b(entry.source_id.encode(), digest_size=8).digest()
+        times[key] = number = times.get(key, 0) + 1
+        if number > 1:
+            detail = f"{entry.source_id} was listed before"
+            yield dataclasses.replace(
+                entry,
+                source_id=f"{entry.source_id}#{number}",
+                read=read_nothing,
+                reject=Reject("duplicate_row", detail),
+            )
+        else:
+            yield entry
+
+
 def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:
     """Return the record of `entry`, its image kept in the store, or why there is none."""
     record_id = f"{source}/{entry.source_id}"
-    if entry.reject is not None:
-        return Record(record_id, source, entry.stamp, entry.facts, None, entry.reject)
+    reject = entry.reject
+    if reject is None and entry.facts.rights == "blocked":
+        reject = Reject("blocked", f"rights: {entry.facts.licence}")
+    if reject is not None:
+        return _rejected(entry, source, reject)
     try:
         reading = entry.read()
         _check(reading.data)
     except BadImageError as error:
-        return Record(record_id, source, entry.stamp, entry.facts, None, error.reject)
+        return _rejected(entry, source, error.reject)
     except OSError as error:
         # No stamp: what could not be read for want of rights or a network is tried again.
         reject = Reject("unreadable", str(error.strerror))
-        return Record(record_id, source, "", entry.facts, None, reject)
+        return dataclasses.replace(_rejected(entry, source, reject), stamp="")
     facts = entry.facts
     if reading.truth is not None:
         facts = dataclasses.replace(facts, truth={**(facts.truth or {}), **reading.truth})
     image = image_key(store.put(reading.data), facts.content)
     return Record(record_id, source, entry.stamp, facts, image)
+
+
+def _rejected(entry: Entry, source: str, reject: Reject) -> Record:
+    """Return the record of what has no picture; where it is a row, the detail begins with which."""
+    if entry.place:
+        reject = Reject(reject.reason, f"{entry.place}: {reject.detail}")
+    return Record(f"{source}/{entry.source_id}", source, entry.stamp, entry.facts, None, reject)
 
 
 def _check(data: bytes) -> None:

@@ -14,7 +14,8 @@ from occlufer.schema import LABEL_SYNONYMS
 from .detectors import open_detector
 from .faces import main_face
 from .pixels import BadImageError, decode_rgb
-from .sources import fer2013, image_folder
+from .sources import image_folder
+from .sources.adapters import ADAPTERS, recognised
 from .sources.files import folders, name_of, source_folder, walk
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -48,7 +49,8 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
     if not found:
         where = ", ".join(str(path) for path in paths) or "the current folder"
         raise MissingError(f"{where}: found no folder with images in it; name your dataset folders")
-    texts = [HEADER]
+    asked = sorted({kind for _, _, kind, _ in found if _must_accept(kind)})
+    texts = [HEADER, *map(_question, asked)]
     names: set[str] = set()
     for path, what, kind, lines in found:
         name = _unique(path.resolve().name, names)
@@ -60,6 +62,21 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
     part.write_text("\n".join(texts), encoding="utf-8")
     part.replace(config)
     return [(path, what) for path, what, _, _ in found]
+
+
+def _must_accept(kind: str) -> bool:
+    terms = ADAPTERS[kind].TERMS
+    return terms is not None and terms.must_accept
+
+
+def _question(kind: str) -> str:
+    """Return the comment that asks whether the terms of a set are accepted."""
+    terms = ADAPTERS[kind].TERMS
+    assert terms is not None
+    return (
+        f"# {terms.title}: {terms.licence}.\n"
+        f"# If you hold it under these terms, add {_text(kind)} to: accept_terms = []\n"
+    )
 
 
 def _place(path: Path, folder: Path) -> str:
@@ -90,16 +107,16 @@ def _tables(path: Path, named: bool) -> Iterator[Table]:
 
 def _holds_datasets(path: Path) -> bool:
     """Return whether a folder without classes is a shelf of datasets rather than one."""
-    if image_folder.detect(path) or fer2013.detect(path):
+    if recognised(path):
         return False
-    inner = [path / name for name in folders(path)]
-    return any(image_folder.detect(p) or fer2013.detect(p) for p in inner)
+    return any(recognised(path / name) for name in folders(path))
 
 
 def _table(path: Path) -> Table | None:
-    release = fer2013.detect(path)
-    if release:
-        return path, f"FER2013, {release}", "fer2013", []
+    found = recognised(path)
+    if found is not None and ADAPTERS[found[0]].TERMS is not None:
+        kind, what = found
+        return path, what, kind, []
     images = _spread_out(list(_images(path)))
     if not images:
         return None

@@ -34,7 +34,8 @@ from .hash_table import (
     table_of,
     write_table,
 )
-from .sources import fer2013, image_folder
+from .sources import image_folder
+from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
 from .sources.files import folders
 from .sources.image_folder import SPLIT_WORDS
@@ -203,8 +204,8 @@ def registered(workspace: Path) -> dict[str, Path]:
 def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[int, list[str]]:
     """Keep the hashes of a test set, and return how many and what could not be read.
 
-    `path` is a folder of pictures, FER2013 (its public and private tests), or a table that was
-    registered elsewhere. A set of the same name is replaced. Raises MissingError or UsageError if
+    `path` is a folder of pictures, a public set (its own tests), or a table that was registered
+    elsewhere. A set of the same name is replaced. Raises MissingError or UsageError if
     there is no picture in it.
     """
     if not name.replace("-", "_").isidentifier():
@@ -225,7 +226,7 @@ def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[
             names.append(entry.source_id)
             rows.append(seen.hashes)
     if not entries:
-        raise UsageError(f"{path}: found no test picture in it, expected FER2013's tests")
+        raise UsageError(f"{path}: found no test picture in it, expected the tests of a public set")
     if not names:
         raise UsageError(f"{path}: found no picture in {len(entries)} files; first: {bad[0]}")
     write_table(target, names, table_of(rows))
@@ -243,9 +244,11 @@ def forget(workspace: Path, name: str) -> None:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
-    if path.is_file() or (path.is_dir() and fer2013.detect(path)):
-        found = fer2013.entries(fer2013.Settings(path), "test")
-        return (entry for entry in found if entry.facts.test_set or entry.reject)
+    found = recognised(path)
+    if found is not None and ADAPTERS[found[0]].TERMS is not None:  # a public set knows its tests
+        adapter = ADAPTERS[found[0]]
+        entries = adapter.entries(adapter.Settings(path), "test")
+        return (entry for entry in entries if entry.facts.test_set or entry.reject)
     if path.is_dir() and (splits := [f for f in folders(path) if f.lower() in SPLIT_WORDS]):
         raise UsageError(
             f"{path}: found the folders {', '.join(splits)}, expected a test set; "

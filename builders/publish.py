@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import BuildConfig
+from occlufer.config import SOURCE_PATHS, BuildConfig
 from occlufer.errors import GateError
 from occlufer.lock import LOCK_NAME, Lock, made_with
 from occlufer.pipeline import stages_before
@@ -110,7 +110,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         "leaks": leaks_params(config),
         "sources": [
             {"kind": s.kind, "name": s.name}
-            | {key: value for key, value in s.settings.items() if key != "path"}
+            | {key: value for key, value in s.settings.items() if key not in SOURCE_PATHS}
             for s in config.sources
         ],
     }

@@ -55,13 +55,14 @@ def build(config: BuildConfig) -> BuildSummary:
     A kill at any moment loses the batch in flight only; the next call goes on.
     """
     check_places(config)
-    gather = importlib.import_module(GATHER).gather
+    gather = importlib.import_module(GATHER)
+    gather.check_terms(config.sources, config.accept_terms)
     stages = [importlib.import_module(name).stage(config) for name in STAGE_MODULES.values()]
     rejected_list = config.workspace / "rejected.csv"
     with open_workspace(config.workspace) as workspace:
         try:
             worked_on = {
-                "gather": _timed(GATHER, gather, config.sources, workspace, config.workers)
+                "gather": _timed(GATHER, gather.gather, config.sources, workspace, config.workers)
             }
             for stage in stages:
                 worked_on[stage.name] = _timed(
@@ -113,7 +114,9 @@ def check(config: BuildConfig) -> dict[str, int]:
     check_places(config)
     for name in STAGE_MODULES.values():
         importlib.import_module(name).stage(config)
-    counts: dict[str, int] = importlib.import_module(GATHER).count_records(config.sources)
+    gather = importlib.import_module(GATHER)
+    gather.check_terms(config.sources, config.accept_terms)
+    counts: dict[str, int] = gather.count_records(config.sources)
     return counts
 
 

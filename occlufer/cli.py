@@ -161,6 +161,54 @@ def _build_text(summary: Any) -> str:
     return "\n".join(lines)
 
 
+# sources -----------------------------------------------------------------------------------------
+
+
+def _add_sources(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    detect = actions.add_parser(
+        "detect", help="say what a folder or file holds, and what is missing"
+    )
+    detect.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="nothing in it changes")
+    listing = actions.add_parser("list", help="name every kind of source and its terms")
+    for action in (detect, listing):
+        action.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _sources(arguments: argparse.Namespace) -> None:
+    from importlib import import_module
+
+    detection = import_module("occlufer.builders.detection")
+    if arguments.action == "list":
+        kinds = detection.kinds()
+        _print(arguments.json, kinds, "\n".join(_kind_text(kind) for kind in kinds))
+        return
+    found = [detection.find(path).to_json() for path in arguments.paths]
+    _print(arguments.json, found, "\n".join(_found_text(one) for one in found))
+
+
+def _kind_text(kind: dict[str, Any]) -> str:
+    terms = kind["terms"]
+    if terms is None:
+        return f"{kind['kind']}: the terms are for you to state"
+    asked = "; asked for in accept_terms" if terms["must_accept"] else ""
+    return f"{kind['kind']}: {terms['title']}; {terms['licence']}; {terms['where']}{asked}"
+
+
+def _found_text(found: dict[str, Any]) -> str:
+    lines = [f"{found['path']}: {found['kind']}: {found['what']}; {found['records']} records"]
+    for split, counts in found["splits"].items():
+        told = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
+        lines.append(f"  {split}: {sum(counts.values())}: {told}")
+    lines += [f"  left out: {reason}: {n}" for reason, n in sorted(found["rejected"].items())]
+    lines += [f"    {fault}" for fault in found["faults"]]
+    if found["missing"]:
+        lines.append(f"  missing: {found['missing']}")
+    if found["terms"]:
+        lines.append(f"  terms: {found['terms']['licence']}; {found['terms']['where']}")
+    return "\n".join(lines)
+
+
 # dedup -------------------------------------------------------------------------------------------
 
 
@@ -302,6 +350,7 @@ Command = tuple[
 COMMANDS: dict[str, Command] = {
     "init": ("Look for dataset folders and write a config for them", _add_init, _init),
     "build": ("Make the dataset: gather, measure, deduplicate, split, publish", _add_build, _build),
+    "sources": ("Say what dataset folders hold, and what is missing", _add_sources, _sources),
     "dedup": ("Find duplicates and related pictures in any folder", _add_dedup, _dedup),
     "leaks": ("Register test sets that no training sample may be near", _add_leaks, _leaks),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),

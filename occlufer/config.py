@@ -19,6 +19,8 @@ else:
     import tomli as tomllib
 
 CONFIG_NAME = "occlufer.toml"
+# The keys of a source that are paths: relative to the config, and never published.
+SOURCE_PATHS = ("path", "fer2013", "images", "urls")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -149,6 +151,8 @@ class BuildConfig:
     """The published folder; its name is the dataset's name."""
     workspace: Path = Path(".occlufer")
     """The folder of the catalog and the images, kept between builds."""
+    accept_terms: tuple[str, ...] = ()
+    """Kinds of sources whose owners' terms you hold the pictures under, e.g. "raf_db"."""
     labels: str = "source"
     """Where labels come from: "source" takes the sources' own."""
     seed: int = 0
@@ -240,8 +244,9 @@ def _source(table: dict[str, Any], number: int, path: Path, folder: Path) -> Sou
     name = settings.pop("name", kind)
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
         raise UsageError(f"{place}: found name = {name!r}, expected letters, digits, _ and -")
-    if isinstance(settings.get("path"), str):
-        settings["path"] = str(_absolute(settings["path"], folder))
+    for key in SOURCE_PATHS:
+        if isinstance(settings.get(key), str):
+            settings[key] = str(_absolute(settings[key], folder))
     return SourceConfig(kind, name, settings)
 
 

@@ -21,6 +21,8 @@ class Vote:
 
     rater: str
     label: str
+    count: int = 1
+    """How many people said so, where the rater is a panel, e.g. the ten of FERPlus."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Facts:
     """What a source says about a record before anybody looks at the pixels."""
 
     votes: tuple[Vote, ...] = ()
+    no_class: Mapping[str, int] | None = None
+    """Votes for what is no expression, see schema.NO_CLASS: {word: how many}."""
+    source_label: str | None = None
+    """The label as it stands in the source, e.g. "7" or "happy"."""
+    source_name: str | None = None
+    """The picture's name in its set, by which occlusion lists cite it, e.g. "test_0003"."""
     content: str = "crop"
     """What the picture is: a "crop", published as it is, or a "photograph", cut to its face."""
     source_split: str | None = None
@@ -37,6 +45,10 @@ class Facts:
     """Who is shown, if the source says so; its samples stay on one side of the split."""
     licence: str = "unknown"
     attribution: str = ""
+    rights: str = "index_only"
+    """What may be done with its pixels, one of schema.RIGHTS."""
+    evidence: Mapping[str, Any] | None = None
+    """Of a web photograph: its address, page, time, headers, and what its owner allows."""
     truth: Mapping[str, Any] | None = None
     """What is really there, known of drawn faces only: no stage reads it."""
 
@@ -44,13 +56,13 @@ class Facts:
         """Return a JSON object without the fields that say nothing."""
         fields = {name: value for name, value in vars(self).items() if value}
         if self.votes:
-            fields["votes"] = [[vote.rater, vote.label] for vote in self.votes]
+            fields["votes"] = [list(vars(vote).values()) for vote in self.votes]
         return fields
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> Facts:
         """Return the facts that `to_json` wrote."""
-        votes = tuple(Vote(rater, label) for rater, label in fields.get("votes", ()))
+        votes = tuple(Vote(*values) for values in fields.get("votes", ()))
         return Facts(**{**fields, "votes": votes})
 
 

@@ -78,6 +78,18 @@ LANDMARK_MIRROR = (
     *range(67, 64, -1),
 )
 
+# What raters say of a picture that is no expression, and what becomes of it where most say so.
+NO_CLASS = {
+    "unknown": "unlabelled",  # FERPlus: the rater could not tell
+    "none": "unlabelled",  # AffectNet 8: none of the eight
+    "uncertain": "unlabelled",  # AffectNet 9
+    "not_a_face": "rejected",  # AffectNet 10, FERPlus NF
+}
+
+# What may be done with a sample's pixels: passed on with the dataset; kept to the one who holds
+# the source, others rebuild them from their own copy; not used at all.
+RIGHTS = ("publishable", "index_only", "blocked")
+
 # Spellings seen in public sets and in people's folders. Numbers are not here on purpose: each set
 # counts in an order of its own, so a number needs an explicit `label_map`.
 LABEL_SYNONYMS = {

@@ -126,7 +126,7 @@ def test_a_malformed_row_is_rejected_with_its_line(
     reject = records[1].reject
     assert reject is not None
     assert reject.reason == "malformed_row"
-    assert reject.detail.startswith("line 3: ")
+    assert reject.detail.startswith("fer2013.csv, line 3: ")
     assert all(word in reject.detail for word in words)
 
 
@@ -219,8 +219,8 @@ def test_both_releases_are_recognised(tmp_path: Path, write_tree: Write) -> None
     write_tree(tmp_path / "csv", {"fer2013.csv": b""})
     write_tree(tmp_path / "images", {"train/angry/1.jpg": b"", "test/sad/1.jpg": b""})
     write_tree(tmp_path / "other", {"train/grumpy/1.jpg": b""})
-    assert fer2013.detect(tmp_path / "csv") == "fer2013.csv"
-    assert fer2013.detect(tmp_path / "images") == "the image release: test, train"
+    assert fer2013.detect(tmp_path / "csv") == "FER2013, fer2013.csv"
+    assert fer2013.detect(tmp_path / "images") == "FER2013, the image release: test, train"
     assert fer2013.detect(tmp_path / "other") is None
 
 

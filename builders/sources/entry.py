@@ -31,6 +31,8 @@ class Entry:
     """May raise OSError, or BadImageError where there is no picture in it."""
     reject: Reject | None = None
     """Set if the listing alone shows that it cannot be used."""
+    place: str = ""
+    """Where the source lists it, where that is a row, e.g. "training.csv, line 17"."""
 
 
 def read_file(path: Path) -> Reading:

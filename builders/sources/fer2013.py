@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image
 
 from occlufer.errors import MissingError, UsageError
-from occlufer.record import Facts, Reject, Vote
+from occlufer.record import Facts, Reject
 
 from ..pixels import BadImageError, encode_png
 from .entry import Entry, Reading, read_file, read_nothing
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
-from .labels import label_of
+from .labels import label_of, said
+from .rows import Line, lines
+from .terms import Terms
 
 SIDE_PX = 48
 # Order of the CSV's `emotion` column.
@@ -34,9 +36,14 @@ FOLDER_SPLITS = {
 }
 # People tune on the public test and compare on the private one: nobody may train on either.
 TEST_SETS = {"validation": "FER2013 public test", "test": "FER2013 test"}
-LICENCE = "FER2013 (ICML 2013 challenge data, research use)"
-ATTRIBUTION = "Goodfellow et al., Challenges in Representation Learning, ICML 2013"
-GET = "expected fer2013.csv, or train/ and validation/ or test/; see Kaggle's FER2013 challenge"
+TERMS = Terms(
+    title="FER2013",
+    licence="FER2013 (ICML 2013 challenge data, research use)",
+    attribution="Goodfellow et al., Challenges in Representation Learning, ICML 2013",
+    where="see Kaggle's FER2013 challenge",
+    must_accept=False,
+)
+GET = f"expected fer2013.csv, or train/ and validation/ or test/; {TERMS.where}"
 
 
 @dataclass(frozen=True)
@@ -49,16 +56,23 @@ class Settings:
 
 def detect(path: Path) -> str | None:
     """Return which release was recognised, else None."""
+    if path.is_file():
+        return "FER2013, fer2013.csv" if _is_csv(path) else None
     if (path / "fer2013.csv").is_file():
-        return "fer2013.csv"
+        return "FER2013, fer2013.csv"
     splits = [name for name in folders(path) if name in FOLDER_SPLITS]
     seven = {"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"}
     if not splits or not all(seven >= set(folders(path / s)) != set() for s in splits):
         return None
     # Other sets use these words too: only this one is 48 px throughout.
     if all(_is_48_px(file) for split in splits for file in islice(walk(path / split), 5)):
-        return f"the image release: {', '.join(splits)}"
+        return f"FER2013, the image release: {', '.join(splits)}"
     return None
+
+
+def _is_csv(path: Path) -> bool:
+    first = next(lines(path), None)
+    return first is not None and _cells(first.text) == CSV_HEADER
 
 
 def _is_48_px(path: Path) -> bool:
@@ -101,51 +115,49 @@ def _files(root: Path, name: str) -> Iterator[Entry]:
         reject = fault(path, root)
         if label is None:
             reject = reject or Reject("no_class", "expected it in <split>/<class>/")
-        facts = _facts(name, label, FOLDER_SPLITS.get(inner.parts[0]))
+        there = None if label is None else inner.parts[1]
+        facts = _facts(name, label, FOLDER_SPLITS.get(inner.parts[0]), there)
         yield Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
 
 
 def _rows(path: Path, name: str) -> Iterator[Entry]:
-    with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
-        first = next(file, None)
-        if first is None:
-            raise MissingError(f"{path}: found an empty file; {GET}")
-        # Some copies were split and lack the header; a first line of data is data.
-        cells = _cells(first)
-        headless = cells[0].isdigit()
-        if not headless and cells != CSV_HEADER:
-            raise UsageError(
-                f"{path}, line 1: found {', '.join(cells)[:60]!r}, "
-                f"expected {','.join(CSV_HEADER)} or a row of data"
-            )
-        lines = chain([first], file) if headless else file
-        for number, line in enumerate(lines):
-            yield _row(_cells(line), number, number + (1 if headless else 2), name)
+    found = lines(path)
+    first = next(found, None)
+    if first is None:
+        raise MissingError(f"{path}: found an empty file; {GET}")
+    # Some copies were split and lack the header; a first line of data is data.
+    cells = _cells(first.text)
+    headless = cells[0].isdigit()
+    if not headless and cells != CSV_HEADER:
+        raise UsageError(
+            f"{path}, line 1: found {', '.join(cells)[:60]!r}, "
+            f"expected {','.join(CSV_HEADER)} or a row of data"
+        )
+    for number, line in enumerate(chain([first], found) if headless else found):
+        yield _row(line, number, path, name)
 
 
-def _cells(line: str) -> list[str]:
-    # A row never spans lines and no cell holds a comma: a stray quote must not swallow the rest.
-    cells = [cell.strip() for cell in line.split(",")]
+def _cells(text: str) -> list[str]:
+    # No cell holds a comma, and quotes are taken off where they match.
+    cells = [cell.strip() for cell in text.split(",")]
     return [cell[1:-1] if cell[:1] == cell[-1:] == '"' else cell for cell in cells]
 
 
-def _row(row: list[str], number: int, line: int, name: str) -> Entry:
+def _row(line: Line, number: int, path: Path, name: str) -> Entry:
     # Row numbers, not line numbers: FERPlus's votes join by row.
-    source_id = f"row_{number:05d}"
-    fault = _row_fault(row)
-    if fault is not None:
-        reject = Reject("malformed_row", f"line {line}: {fault}")
-        return Entry(source_id, _row_stamp(row), _facts(name, None, None), read_nothing, reject)
+    row = _cells(line.text)
+    fault = line.fault or _row_fault(row)
+    stamp = f"{zlib.crc32(line.text.encode()):08x}"
+    source_id, place = f"row_{number:05d}", f"{path.name}, line {line.number}"
+    if fault:
+        facts, reject = _facts(name, None, None, None), Reject("malformed_row", fault)
+        return Entry(source_id, stamp, facts, read_nothing, reject, place)
     emotion, pixels, usage = row
-    facts = _facts(name, CSV_LABELS[int(emotion)], CSV_SPLITS[usage])
-    return Entry(source_id, _row_stamp(row), facts, partial(_row_reading, pixels, line))
+    facts = _facts(name, CSV_LABELS[int(emotion)], CSV_SPLITS[usage], emotion)
+    return Entry(source_id, stamp, facts, partial(read_pixels, pixels), place=place)
 
 
-def _row_stamp(row: list[str]) -> str:
-    return f"{zlib.crc32(','.join(row).encode()):08x}"
-
-
-def _row_fault(row: list[str]) -> str | None:
+def _row_fault(row: list[str]) -> str:
     if len(row) != len(CSV_HEADER):
         return f"found {len(row)} cells, expected {len(CSV_HEADER)}"
     emotion, _, usage = row
@@ -153,20 +165,18 @@ def _row_fault(row: list[str]) -> str | None:
         return f"found emotion {emotion[:20]!r}, expected 0 to 6"
     if usage not in CSV_SPLITS:
         return f"found Usage {usage[:20]!r}, expected one of {', '.join(CSV_SPLITS)}"
-    return None
+    return ""
 
 
-def _row_reading(pixels: str, line: int) -> Reading:
+def read_pixels(pixels: str) -> Reading:
+    """Return the PNG of a row's pixels; raises BadImageError if they are no 48x48 grey levels."""
     values = pixels.split()
-    if len(values) != SIDE_PX * SIDE_PX:
-        expected = SIDE_PX * SIDE_PX
-        detail = f"line {line}: found {len(values)} pixels, expected {expected}"
-        raise BadImageError("malformed_row", detail)
+    expected = SIDE_PX * SIDE_PX
+    if len(values) != expected:
+        raise BadImageError("malformed_row", f"found {len(values)} pixels, expected {expected}")
     bad = next((v for v in values if not _is_grey_level(v)), None)
     if bad is not None:
-        raise BadImageError(
-            "malformed_row", f"line {line}: found the pixel {bad[:20]!r}, expected 0-255"
-        )
+        raise BadImageError("malformed_row", f"found the pixel {bad[:20]!r}, expected 0-255")
     grey = np.array([int(value) for value in values], dtype=np.uint8)
     return Reading(encode_png(grey.reshape(SIDE_PX, SIDE_PX)))
 
@@ -175,11 +185,13 @@ def _is_grey_level(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 256
 
 
-def _facts(name: str, label: str | None, split: str | None) -> Facts:
+def _facts(name: str, label: str | None, split: str | None, there: str | None) -> Facts:
     return Facts(
-        votes=(Vote(f"source:{name}", label),) if label else (),
+        **said(name, {label: 1} if label else {}),
+        source_label=there,
         source_split=split,
         test_set=None if split is None else TEST_SETS.get(split),
-        licence=LICENCE,
-        attribution=ATTRIBUTION,
+        licence=TERMS.licence,
+        attribution=TERMS.attribution,
+        rights=TERMS.rights,
     )

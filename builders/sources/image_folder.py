@@ -8,13 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from occlufer.errors import MissingError, UsageError
-from occlufer.record import Facts, Reject, Vote
+from occlufer.record import Facts, Reject
 from occlufer.schema import LABEL_SYNONYMS
 
+from ..licences import read_rights
 from .entry import Entry, read_file
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
-from .labels import label_of, read_label_map
+from .labels import label_of, read_label_map, said
 
+TERMS = None
 SPLIT_WORDS = ("train", "training", "val", "valid", "validation", "test", "testing")
 TEST_WORDS = ("test", "testing")
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
@@ -38,6 +40,8 @@ class Settings:
     """The benchmark's test set that this is, if any: it never trains. A "test" split is one."""
     licence: str = "unknown"
     """The terms, as an SPDX name, a URL or words."""
+    rights: str = ""
+    """"publishable", "index_only" or "blocked"; default: what the licence allows."""
     attribution: str = ""
     """Whom to name."""
 
@@ -48,10 +52,13 @@ class Settings:
         if self.content not in ("crop", "photograph"):
             raise ValueError(f"content: found {self.content!r}, expected crop or photograph")
         read_label_map(self.label_map)
+        read_rights(self.rights, self.licence)
 
 
 def detect(path: Path) -> str | None:
     """Return what was recognised if the folder holds class folders, else None."""
+    if not path.is_dir():
+        return None
     classes = [name for name in folders(path) if name.lower() in LABEL_SYNONYMS]
     return f"{len(classes)} class folders: {', '.join(classes)}" if classes else None
 
@@ -96,12 +103,16 @@ def _entry(
         reject = reject or Reject("no_class", f"lies beside the class folders of {root.name}/")
     label = labels.get(inner.parts[0])
     facts = Facts(
-        votes=(Vote(f"source:{name}", label),) if label else (),
+        **said(name, {label: 1} if label else {}),
+        source_label=inner.parts[0]
+        if settings.labels == "folder" and len(inner.parts) > 1
+        else None,
         content=settings.content,
         source_split=settings.source_split or None,
         test_set=settings.test_set or _own_test_set(settings, name),
         licence=settings.licence,
         attribution=settings.attribution,
+        rights=read_rights(settings.rights, settings.licence),
     )
     return Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
 

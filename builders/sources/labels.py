@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from occlufer.errors import UsageError
-from occlufer.schema import LABEL_SYNONYMS, LABELS
+from occlufer.record import Reject, Vote
+from occlufer.schema import LABEL_SYNONYMS, LABELS, NO_CLASS
 
 UNLABELLED = "unlabelled"
 
@@ -33,6 +35,28 @@ def label_of(word: str, label_map: Mapping[str, str], place: str) -> str | None:
             f'(a class, or "{UNLABELLED}"), or labels = "none" if no folder is a class'
         )
     return None if label == UNLABELLED else label
+
+
+def said(source: str, words: Mapping[str, int]) -> dict[str, Any]:
+    """Return the fields `votes` and `no_class` of Facts for what a set says of one picture.
+
+    `words` is {a label, or a word of schema.NO_CLASS: how many said so}; zeros are left out. The
+    rater is named after the source.
+    """
+    votes = tuple(
+        Vote(f"source:{source}", label, words[label]) for label in LABELS if words.get(label)
+    )
+    no_class = {word: words[word] for word in NO_CLASS if words.get(word)}
+    return {"votes": votes, "no_class": no_class or None}
+
+
+def rejected(words: Mapping[str, int]) -> Reject | None:
+    """Return why the picture is not used if most of `words` say so, see schema.NO_CLASS."""
+    for word, becomes in NO_CLASS.items():
+        most = max(words.values(), default=0)
+        if becomes == "rejected" and most and words.get(word, 0) == most:
+            return Reject(word, f"{words[word]} of {sum(words.values())} votes in its set")
+    return None
 
 
 def _quoted(word: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,16 @@ from occlufer.schema import LABELS, OCCLUSION_TYPES, TABLE_1
 from ..synthetic import DrawnFace, FacePlan, draw_face, encode_jpeg
 from ..synthetic.scene import background, photographed
 from .entry import Entry, Reading
+from .terms import Terms
 
-LICENCE = "CC0-1.0"
-ATTRIBUTION = "drawn by occlufer"
+TERMS = Terms(
+    title="the synthetic set",
+    licence="CC0-1.0",
+    attribution="drawn by occlufer",
+    where="nowhere: it is drawn",
+    must_accept=False,
+    rights="publishable",
+)
 
 # How often each kind of record comes. The derived kinds are made from an earlier face.
 KINDS = {
@@ -73,6 +81,11 @@ class Settings:
             raise ValueError(f"seed: found {self.seed}, expected 0 or more")
 
 
+def detect(path: Path) -> str | None:
+    """Return None: no folder holds it."""
+    return None
+
+
 def entries(settings: Settings, name: str) -> Iterator[Entry]:
     """Yield `count` entries; nothing is drawn before it is read."""
     for number in range(settings.count):
@@ -84,8 +97,9 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
         facts = Facts(
             votes=_votes(number, plan.label, settings.seed) if "label" in truth else (),
             subject=f"subject_{plan.subject}" if "label" in truth else None,
-            licence=LICENCE,
-            attribution=ATTRIBUTION,
+            licence=TERMS.licence,
+            attribution=TERMS.attribution,
+            rights=TERMS.rights,
             truth=truth,
         )
         read = partial(READERS[kind], plan, _rng(settings.seed, number, 2))

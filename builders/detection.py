@@ -1,0 +1,82 @@
+"""What a folder holds: which public set it is, what of it by split and class, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from occlufer.errors import MissingError, OccluferError
+from occlufer.record import Facts
+
+from .sources.adapters import ADAPTERS, recognised
+
+FAULTS_SHOWN = 10
+UNLABELLED = "unlabelled"
+
+
+@dataclass
+class Found:
+    """What was listed at a path; nothing of its pictures was read."""
+
+    path: Path
+    kind: str
+    what: str
+    """What was recognised, in words."""
+    records: int = 0
+    splits: dict[str, Counter[str]] = field(default_factory=dict)
+    """{split: {class, word of schema.NO_CLASS, or "unlabelled": records}}; rejects are not in."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """{reason: records}"""
+    faults: list[str] = field(default_factory=list)
+    """The first rejects, each with its place."""
+    missing: str = ""
+    """Which piece is not there and where it is obtained, or why it cannot be listed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding, with the terms of its set, as JSON has it."""
+        terms = ADAPTERS[self.kind].TERMS
+        said = None if terms is None else {**vars(terms)}
+        return {**vars(self), "path": str(self.path), "terms": said}
+
+
+def find(path: Path) -> Found:
+    """Return what lies at `path`; raises MissingError if nothing does or nothing is recognised."""
+    if not path.exists():
+        raise MissingError(f"{path}: no such file or folder")
+    known = recognised(path)
+    if known is None:
+        raise MissingError(f"{path}: recognised as none of {', '.join(ADAPTERS)}")
+    kind, what = known
+    found = Found(path, kind, what)
+    adapter = ADAPTERS[kind]
+    try:
+        for entry in adapter.entries(adapter.Settings(path), kind):
+            found.records += 1
+            if entry.reject is None:
+                split = entry.facts.source_split or "all"
+                found.splits.setdefault(split, Counter())[_word(entry.facts)] += 1
+                continue
+            found.rejected[entry.reject.reason] += 1
+            if len(found.faults) < FAULTS_SHOWN:
+                place = entry.place or entry.source_id
+                found.faults.append(f"{place}: {entry.reject.reason}: {entry.reject.detail}")
+    except OccluferError as error:
+        found.missing = str(error)
+    return found
+
+
+def _word(facts: Facts) -> str:
+    """Return the class, or the word for none, that most of the set's votes say."""
+    said = Counter({vote.label: vote.count for vote in facts.votes})
+    said.update(facts.no_class or {})
+    return said.most_common(1)[0][0] if said else UNLABELLED
+
+
+def kinds() -> list[dict[str, Any]]:
+    """Return every kind of source with its set's terms, as `occlufer sources list` shows them."""
+    return [
+        {"kind": kind, "terms": None if adapter.TERMS is None else {**vars(adapter.TERMS)}}
+        for kind, adapter in ADAPTERS.items()
+    ]
