@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from occlufer.config import BuildConfig
+from occlufer.election import elect
 from occlufer.outcome import UNLABELLED
 from occlufer.pipeline import stages_before
 from occlufer.record import Reject, Result, Vote
-from occlufer.schema import LABELS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
@@ -48,18 +48,15 @@ def label_sample(
 
     `no_class` is {word of schema.NO_CLASS: votes}; it stands for election, but gives no label.
     """
-    counts = [sum(vote.count for vote in votes if vote.label == label) for label in LABELS]
-    value = {"votes": counts}
-    candidates = dict(zip(LABELS, counts, strict=True)) | dict(no_class)
-    most, total = max(candidates.values()), sum(candidates.values())
-    if most == 0:
+    election = elect(votes, no_class)
+    value = {"votes": election.votes}
+    winners, most, total = election.winners, election.most, election.total
+    if not winners:
         return Result(image, value, Reject(UNLABELLED, "no rater has voted"))
-    winners = [word for word, count in candidates.items() if count == most]
     if len(winners) > 1:
         detail = f"{' and '.join(winners)} have {most} of {total} votes each"
         return Result(image, value, Reject(UNLABELLED, detail))
-    if winners[0] not in LABELS:
+    if election.label is None:
         detail = f"{winners[0]} has {most} of {total} votes"
         return Result(image, value, Reject(UNLABELLED, detail))
-    agreement = round(most / total, 4)
-    return Result(image, {**value, "label": winners[0], "agreement": agreement})
+    return Result(image, {**value, "label": election.label, "agreement": election.agreement})

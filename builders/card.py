@@ -6,13 +6,41 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from occlufer.lock import Lock
+from occlufer.lock import Lock, config_folder
 from occlufer.schema import LABEL_CODES, LABELS
 
+from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .columns import features
+from .markdown import escape, table
+from .occlusion_lists import CITATION, FORMS
+from .subsets import SPLIT
 
 # The Hub's names for ranges of sizes, by the first number above.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+SHOWN_RIGHTS = ("publishable", "index_only")
+ATTRIBUTIONS_SHOWN = 5
+SUBSETS = """
+## Evaluation subsets
+
+Pictures of public test sets on which models are compared, known to be occluded by lists of
+{citation}.
+Cite it, and the set itself.
+
+```python
+load_dataset("{name}", "{first}", split="test")
+```
+
+A subset holds every listed picture that was at hand with a label, be it left out above as a copy, a
+leak, or for want of a majority among several sources: label, votes and agreement are those of its
+own source alone. What a subset holds must not be trained on.
+
+{table}
+
+"listed" are the pictures that the list names, "matched" those in the subset; the others were not
+at hand, could not be read, or have no label in their set.
+
+{classes}
+"""
 
 
 def card_text(lock: Lock) -> str:
@@ -22,28 +50,22 @@ def card_text(lock: Lock) -> str:
         name=lock.name,
         train=sum(lock.counts["train"].values()),
         validation=sum(lock.counts["validation"].values()),
-        classes=_class_table(lock),
-        occlusion=_table(("type", "samples"), lock.occlusion_counts.items()),
+        classes=_class_table(lock.counts),
+        occlusion=table(("type", "samples"), lock.occlusion_counts.items()),
+        subsets=_subsets(lock),
         sources=_source_table(lock),
+        rights=_rights(lock),
         version=lock.made_with["occlufer"],
     )
     return f"---\n{_header(lock)}---\n\n{body}"
 
 
 def _header(lock: Lock) -> str:
-    from datasets import DatasetInfo, SplitDict, SplitInfo
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
 
-    splits = SplitDict()
-    # `datasets` refuses a split without a row: an empty one is not named.
-    counted = {split: counts for split, counts in lock.counts.items() if sum(counts.values())}
-    for split, counts in counted.items():
-        size = sum(n for name, n in lock.sizes.items() if name.startswith(f"data/{split}-"))
-        splits[split] = SplitInfo(split, num_bytes=size, num_examples=sum(counts.values()))
-    total = sum(lock.sizes.values())
-    info = DatasetInfo(features=features(), splits=splits, download_size=total, dataset_size=total)
-    samples = sum(sum(counts.values()) for counts in lock.counts.values())
+    counts = _samples_of(lock)
+    samples = sum(counts["default"].values())
     card = DatasetCardData(
         pretty_name="Occlu-FER",
         license="other",
@@ -51,37 +73,100 @@ def _header(lock: Lock) -> str:
         task_categories=["image-classification"],
         tags=["facial-expression-recognition", "occlusion"],
         size_categories=[next((name for limit, name in SIZES if samples < limit), "1M<n<10M")],
-        configs=[
-            {
-                "config_name": "default",
-                "data_files": [{"split": s, "path": f"data/{s}-*"} for s in counted],
-            }
-        ],
+        configs=[_config(name, splits) for name, splits in counts.items()],
     )
-    DatasetInfosDict({"default": info}).to_dataset_card_data(card)
+    infos = {name: _info(name, splits, lock) for name, splits in counts.items()}
+    DatasetInfosDict(infos).to_dataset_card_data(card)
     return str(card.to_yaml()) + "\n"
 
 
-def _class_table(lock: Lock) -> str:
+def _samples_of(lock: Lock) -> dict[str, dict[str, int]]:
+    """Return {config: {split: samples}}, the default one first.
+
+    `datasets` refuses a split without a row: an empty one is not named.
+    """
+    splits = {split: sum(counts.values()) for split, counts in lock.counts.items()}
+    subsets = {name: {SPLIT: subset["matched"]} for name, subset in lock.subsets.items()}
+    return {"default": {split: count for split, count in splits.items() if count}, **subsets}
+
+
+def _config(name: str, splits: dict[str, int]) -> dict[str, Any]:
+    folder = config_folder(name)
+    data_files = [{"split": split, "path": f"{folder}/{split}-*"} for split in splits]
+    default = {"default": True} if name == "default" else {}
+    return {"config_name": name, **default, "data_files": data_files}
+
+
+def _info(name: str, splits: dict[str, int], lock: Lock) -> Any:
+    from datasets import DatasetInfo, SplitDict, SplitInfo
+
+    sizes = {
+        split: sum(n for file, n in lock.sizes.items() if file.startswith(f"{folder}/{split}-"))
+        for folder in [config_folder(name)]
+        for split in splits
+    }
+    infos = SplitDict()
+    for split, count in splits.items():
+        infos[split] = SplitInfo(split, num_bytes=sizes[split], num_examples=count)
+    total = sum(sizes.values())
+    return DatasetInfo(features=features(), splits=infos, download_size=total, dataset_size=total)
+
+
+def _class_table(counts: dict[str, dict[str, int]]) -> str:
+    """Return the table of {column: {class: samples}}."""
     rows = [
-        (f"{LABELS.index(label)}", label, code, *(counts[label] for counts in lock.counts.values()))
+        (f"{LABELS.index(label)}", label, code, *(found[label] for found in counts.values()))
         for label, code in zip(LABELS, LABEL_CODES, strict=True)
     ]
-    return _table(("id", "class", "code", *lock.counts), rows)
+    return table(("id", "class", "code", *counts), rows)
+
+
+def _subsets(lock: Lock) -> str:
+    """Return the section on evaluation subsets; nothing if there are none."""
+    if not lock.subsets:
+        return ""
+    rows = [
+        (
+            name,
+            FORMS[name].what,
+            *(subset[key] for key in ("listed", "matched", "unmatched")),
+        )
+        for name, subset in lock.subsets.items()
+    ]
+    return SUBSETS.format(
+        name=lock.name,
+        first=rows[0][0],
+        citation=CITATION,
+        table=table(("subset", "what", "listed", "matched", "unmatched"), rows),
+        classes=_class_table({name: subset["counts"] for name, subset in lock.subsets.items()}),
+    )
 
 
 def _source_table(lock: Lock) -> str:
     rows = [
-        (name, terms["samples"], "; ".join(terms["licences"]), "; ".join(terms["attributions"]))
+        (
+            escape(name),
+            terms["samples"] + terms["only_in_subsets"],
+            *(terms["rights"][right] for right in SHOWN_RIGHTS),
+            "; ".join(map(escape, terms["licences"])),
+            _whom(terms),
+        )
         for name, terms in lock.sources.items()
     ]
-    return _table(("source", "samples", "licence", "attribution"), rows)
+    header = ("source", "samples", *SHOWN_RIGHTS, "licence", "attribution")
+    return table(header, rows)
 
 
-def _table(header: tuple[str, ...], rows: Any) -> str:
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+def _whom(terms: dict[str, Any]) -> str:
+    whom = [escape(text) for text in terms["attributions"][:ATTRIBUTIONS_SHOWN]]
+    more = len(terms["attributions"]) > len(whom) or terms["own_attribution"]
+    return "; ".join([*whom, *([f"others: see {ATTRIBUTION_NAME}"] if more else [])])
 
 
-def _cell(value: Any) -> str:
-    return " ".join(str(value).replace("|", "\\|").split())
+def _rights(lock: Lock) -> str:
+    """Return how many samples are under which rights, as a sentence begins."""
+    totals = {
+        right: sum(terms["rights"][right] for terms in lock.sources.values())
+        for right in SHOWN_RIGHTS
+    }
+    return f"{totals['publishable']} samples are publishable, {totals['index_only']} index_only"

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from occlufer.election import elect
+from occlufer.record import Record
 from occlufer.schema import LABELS, REGIONS
 from occlufer.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a row is made of."""
+
+    image: str
+    record: Record | None = None
+    """The record whose votes alone count; None where all that hold the image vote on it."""
 
 
 def features() -> Any:
@@ -21,6 +33,7 @@ def features() -> Any:
             "occlusion_types": List(Value("string")),
             "occlusion_ratio": Value("float32"),
             "visible": {region: Value("float32") for region in REGIONS},
+            "known_occluded": List(Value("string")),
             "face_found": Value("bool"),
             "box": List(Value("float32"), length=4),
             "landmarks": List(List(Value("float32"), length=2), length=68),
@@ -29,6 +42,7 @@ def features() -> Any:
             "source_split": Value("string"),
             "licence": Value("string"),
             "attribution": Value("string"),
+            "rights": Value("string"),
             "sha256": Value("string"),
             "phash": Value("string"),
             "group": Value("string"),
@@ -36,29 +50,45 @@ def features() -> Any:
     )
 
 
-def row(image: str, workspace: Workspace) -> dict[str, Any]:
+def row(sample: Sample, workspace: Workspace) -> dict[str, Any]:
     """Return one published row: everything that is known about the sample, its picture included."""
-    catalog = workspace.catalog
+    catalog, image = workspace.catalog, sample.image
     faces, occlusion = catalog.value("faces", image), catalog.value("occlusion", image)
-    labels = catalog.value("labels", image)
-    owner = catalog.owner(image)
+    record = sample.record or catalog.owner(image)
     return {
         "image": {"bytes": workspace.images.get(faces["crop"]), "path": None},
-        "label": LABELS.index(labels["label"]),
-        "votes": labels["votes"],
-        "agreement": labels["agreement"],
+        **_label(sample, workspace),
         "occlusion_types": occlusion["types"],
         "occlusion_ratio": occlusion["ratio"],
         "visible": occlusion["visible"],
+        "known_occluded": catalog.value("lists", image)["lists"],
         "face_found": faces["found"],
         "box": faces["box"],
         "landmarks": faces["landmarks"],
-        "source": owner.source,
-        "source_id": owner.source_id,
-        "source_split": owner.facts.source_split,
-        "licence": owner.facts.licence,
-        "attribution": owner.facts.attribution,
+        "source": record.source,
+        "source_id": record.source_id,
+        "source_split": record.facts.source_split,
+        "licence": record.facts.licence,
+        "attribution": record.facts.attribution,
+        "rights": catalog.value("rights", image)["rights"],
         "sha256": faces["crop"],
         "phash": catalog.value("hashes", image)["phash64"],
         "group": catalog.value("dedup", image)["group"],
+    }
+
+
+def label_name(sample: Sample, workspace: Workspace) -> str:
+    """Return the sample's class."""
+    return LABELS[_label(sample, workspace)["label"]]
+
+
+def _label(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    if sample.record is None:
+        value = workspace.catalog.value("labels", sample.image)
+        return {**value, "label": LABELS.index(value["label"])}
+    election = elect(sample.record.facts.votes, sample.record.facts.no_class)
+    return {
+        "label": LABELS.index(str(election.label)),
+        "votes": election.votes,
+        "agreement": election.agreement,
     }

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import MissingError, OccluferError
-from occlufer.record import Facts
 
+from .sources import counts
 from .sources.adapters import ADAPTERS, recognised
 
 FAULTS_SHOWN = 10
-UNLABELLED = "unlabelled"
 
 
 @dataclass
@@ -25,14 +24,16 @@ class Found:
     what: str
     """What was recognised, in words."""
     records: int = 0
-    splits: dict[str, Counter[str]] = field(default_factory=dict)
-    """{split: {class, word of schema.NO_CLASS, or "unlabelled": records}}; rejects are not in."""
+    splits: counts.Counts = field(default_factory=dict)
+    """Rejects are not in."""
     rejected: Counter[str] = field(default_factory=Counter)
     """{reason: records}"""
     faults: list[str] = field(default_factory=list)
     """The first rejects, each with its place."""
     missing: str = ""
     """Which piece is not there and where it is obtained, or why it cannot be listed."""
+    table_1: list[str] | None = None
+    """Of Occlu-FER: where its counts differ from Table 1 of the paper, none if all are as there."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding, with the terms of its set, as JSON has it."""
@@ -55,23 +56,16 @@ def find(path: Path) -> Found:
         for entry in adapter.entries(adapter.Settings(path), kind):
             found.records += 1
             if entry.reject is None:
-                split = entry.facts.source_split or "all"
-                found.splits.setdefault(split, Counter())[_word(entry.facts)] += 1
+                counts.add(found.splits, entry.facts)
                 continue
             found.rejected[entry.reject.reason] += 1
             if len(found.faults) < FAULTS_SHOWN:
                 place = entry.place or entry.source_id
                 found.faults.append(f"{place}: {entry.reject.reason}: {entry.reject.detail}")
+        found.table_1 = counts.table_1_faults(adapter, found.splits)
     except OccluferError as error:
         found.missing = str(error)
     return found
-
-
-def _word(facts: Facts) -> str:
-    """Return the class, or the word for none, that most of the set's votes say."""
-    said = Counter({vote.label: vote.count for vote in facts.votes})
-    said.update(facts.no_class or {})
-    return said.most_common(1)[0][0] if said else UNLABELLED
 
 
 def kinds() -> list[dict[str, Any]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from math import ceil
 from typing import Any
 
-import cv2
 import numpy as np
 
 from occlufer.config import BuildConfig
 from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
+from .cut import cut_out
 from .detectors import Detect, Face, open_detector
 from .landmarks import landmarks_from_box, landmarks_from_points
 from .metadata import without_metadata
@@ -20,7 +19,6 @@ from .pixels import Pixels, decode_rgb, encode_png
 from .regions import Points
 
 VERSION = 2
-CROP_PX = 224
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
 
@@ -59,7 +57,7 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     shift: Points = np.zeros(2, dtype=np.float32)
     scale = 1.0
     if item.owner.facts.content == "photograph" and main is not None:
-        image_rgb, shift, scale = cut_out(image_rgb, main, crop_margin)
+        image_rgb, shift, scale = cut_out(image_rgb, main.box_xyxy_px, crop_margin)
         crop = item.store.put(encode_png(image_rgb))
     else:
         crop = item.store.put(without_metadata(data))
@@ -77,27 +75,6 @@ def main_face(faces: list[Face], width: int, height: int) -> Face | None:
         return area * (1 - CENTRALITY * min(float(away), 1.0)), face.score
 
     return max(faces, key=weight, default=None)
-
-
-def cut_out(image_rgb: Pixels, face: Face, margin: float) -> tuple[Pixels, Points, float]:
-    """Return the face as (CROP_PX, CROP_PX, 3), and shift and scale: crop = (x - shift) * scale.
-
-    The crop is square, `margin` of the longer side wider on every side; what lies outside the
-    photograph is black.
-    """
-    box = np.array(face.box_xyxy_px)
-    side = max(float((box[2:] - box[:2]).max()), 1.0) * (1 + 2 * margin)
-    shift = (box[:2] + box[2:]) / 2 - side / 2
-    x0, y0 = (int(v) for v in np.floor(shift))
-    x1, y1 = x0 + ceil(side), y0 + ceil(side)
-    height, width = image_rgb.shape[:2]
-    inner = image_rgb[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
-    edges = max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0)
-    square = cv2.copyMakeBorder(inner, *edges, borderType=cv2.BORDER_CONSTANT)
-    scale = CROP_PX / (x1 - x0)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    crop = cv2.resize(square, (CROP_PX, CROP_PX), interpolation=method)
-    return np.asarray(crop, np.uint8), np.array([x0, y0], np.float32), scale
 
 
 def _value(

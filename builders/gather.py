@@ -20,9 +20,10 @@ from occlufer.workspace import Workspace
 
 from .pixels import BLANK_SPREAD, BadImageError, decode_rgb, spread
 from .sources.adapters import adapter_of
+from .sources.counts import entries_of
 from .sources.entry import Entry, read_nothing
 
-VERSION = 3
+VERSION = 4
 
 
 def gather(sources: tuple[SourceConfig, ...], workspace: Workspace, workers: int) -> int:
@@ -47,9 +48,7 @@ def count_records(sources: tuple[SourceConfig, ...]) -> dict[str, int]:
     """Return {source: number of records it lists}; reads none of them."""
     opened = [(source, open_source(source)) for source in sources]
     return {
-        source.name: sum(
-            1 for _ in adapter_of(source.kind, source.name).entries(settings, source.name)
-        )
+        source.name: sum(1 for _ in entries_of(source.kind, settings, source.name))
         for source, settings in opened
     }
 
@@ -85,7 +84,7 @@ def _gather_source(
     listed: set[str] = set()
 
     def changed() -> Iterator[Entry]:
-        for entry in _distinct(adapter_of(source.kind, source.name).entries(settings, source.name)):
+        for entry in _distinct(entries_of(source.kind, settings, source.name)):
             record_id = f"{source.name}/{entry.source_id}"
             listed.add(record_id)
             if known.get(record_id) != entry.stamp:
@@ -122,11 +121,10 @@ def _distinct(entries: Iterator[Entry]) -> Iterator[Entry]:
 def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:
     """Return the record of `entry`, its image kept in the store, or why there is none."""
     record_id = f"{source}/{entry.source_id}"
-    reject = entry.reject
-    if reject is None and entry.facts.rights == "blocked":
-        reject = Reject("blocked", f"rights: {entry.facts.licence}")
-    if reject is not None:
-        return _rejected(entry, source, reject)
+    if entry.reject is not None:
+        return _rejected(entry, source, entry.reject)
+    if entry.facts.rights == "blocked":
+        return _blocked(entry, source)
     try:
         reading = entry.read()
         _check(reading.data)
@@ -141,6 +139,22 @@ def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:
         facts = dataclasses.replace(facts, truth={**(facts.truth or {}), **reading.truth})
     image = image_key(store.put(reading.data), facts.content)
     return Record(record_id, source, entry.stamp, facts, image)
+
+
+def _blocked(entry: Entry, source: str) -> Record:
+    """Return the record of what may not be used: its bytes are neither kept nor looked at.
+
+    Only their hash stays, in `evidence`, by which they are known where another source holds them.
+    """
+    record = _rejected(entry, source, Reject("blocked", f"rights: {entry.facts.licence}"))
+    try:
+        sha256 = hashlib.sha256(entry.read().data).hexdigest()
+    except BadImageError:
+        return record
+    except OSError:
+        return dataclasses.replace(record, stamp="")  # tried again, as what is unreadable is
+    evidence = {**(entry.facts.evidence or {}), "sha256": sha256}
+    return dataclasses.replace(record, facts=dataclasses.replace(entry.facts, evidence=evidence))
 
 
 def _rejected(entry: Entry, source: str, reject: Reject) -> Record:

@@ -13,9 +13,12 @@ from .pixels import decode_rgb, encode_png
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Text, time and EXIF; what is needed to show the picture (palette, transparency, colours) stays.
 PNG_PERSONAL = (b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf")
-# JPEG segments: APP1 is EXIF and XMP, APP13 is IPTC, COM a comment.
-JPEG_PERSONAL = (0xE1, 0xED, 0xFE)
-JPEG_SCAN = 0xDA
+# JPEG's application segments that are needed to show the picture, by how they begin. The others
+# hold EXIF, XMP, IPTC, second pictures, makers' notes; 0xFE is a comment.
+JPEG_NEEDED = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
+JPEG_COMMENT, JPEG_SCAN, JPEG_END = 0xFE, 0xDA, 0xD9
+# Within a scan: a stuffed zero, and marks to take up the thread again.
+JPEG_INSIDE = (0x00, *range(0xD0, 0xD8))
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -41,20 +44,40 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def _jpeg_kept(data: bytes) -> Iterator[bytes]:
-    """Yield the start mark, every segment that may stay, and the rest from the first scan on."""
+    """Yield the start mark, every segment that may stay, the scans and the end mark."""
     yield data[:2]
     at = 2
-    while data[at + 1] != JPEG_SCAN:
+    while at < len(data):  # some files lack the end mark
         if data[at] != 0xFF:
             raise IndexError(f"found no mark at byte {at}")
-        if data[at + 1] == 0xFF:  # filling between segments
+        kind = data[at + 1]
+        if kind == 0xFF:  # filling between segments
             at += 1
             continue
+        if kind == JPEG_END:  # what hides behind the end is no part of the picture
+            yield data[at : at + 2]
+            return
         end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
-        if data[at + 1] not in JPEG_PERSONAL:
+        if kind == JPEG_SCAN:
+            end = _scan_end(data, end)
+        if not _is_personal(kind, data[at + 4 : end]):
             yield data[at:end]
         at = end
-    yield data[at:]
+
+
+def _is_personal(kind: int, body: bytes) -> bool:
+    if 0xE0 <= kind <= 0xEF:
+        return not (kind in JPEG_NEEDED and body.startswith(JPEG_NEEDED[kind]))
+    return kind == JPEG_COMMENT
+
+
+def _scan_end(data: bytes, at: int) -> int:
+    """Return where the mark after the scan's pixels lies; the end if it is cut off there."""
+    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
+        if data[at + 1] not in JPEG_INSIDE and data[at + 1] != 0xFF:
+            return at
+        at += 1 if data[at + 1] == 0xFF else 2
+    return len(data)
 
 
 def _png_kept(data: bytes) -> Iterator[bytes]:

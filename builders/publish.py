@@ -5,33 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from occlufer.config import SOURCE_PATHS, BuildConfig
 from occlufer.errors import GateError
-from occlufer.lock import LOCK_NAME, Lock, made_with
+from occlufer.lock import LOCK_NAME, Lock, config_folder, made_with
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
-from occlufer.schema import LABELS, SPLITS
+from occlufer.schema import SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
+from .attribution import FILE_NAME as ATTRIBUTION_NAME
+from .attribution import attribution_lines
 from .card import card_text
-from .columns import features, row
+from .census import class_counts, occlusion_counts, published, source_terms
+from .columns import Sample, features, row
 from .dedup import params as dedup_params
 from .detectors import open_detector
 from .leaks import params as leaks_params
+from .occlusion_lists import read_lists
+from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 
-VERSION = 1
+VERSION = 2
 AFTER = stages_before("publish")
 # Large enough for the Hub, small enough to fetch again; rows enough for a page of the viewer.
 SHARD_BYTES = 500_000_000
 ROWS_PER_GROUP = 100
+
+Tables = dict[str, dict[str, list[Sample]]]
+"""{config of the dataset: {split: samples}}"""
 
 
 def stage(config: BuildConfig) -> SetStage:
@@ -64,9 +72,10 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     fresh = out.with_name(f".{out.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        (fresh / "data").mkdir(parents=True)
-        shards = _write_shards(fresh, workspace)
-        lock = _lock(fresh, workspace, config, list(shards))
+        fresh.mkdir()
+        tables = _tables(workspace)
+        shards = _write_shards(fresh, tables, workspace)
+        lock = _lock(fresh, workspace, config, tables, list(shards))
         (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
         (fresh / "README.md").write_text(card_text(lock), encoding="utf-8")
         lock_sha256 = _sha256(fresh / LOCK_NAME)
@@ -75,9 +84,10 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
         shutil.rmtree(fresh, ignore_errors=True)  # a full disk would stay full
         raise
     return [
-        Result(image, {"shard": name, "lock": lock_sha256})
-        for name, images in shards.items()
-        for image in images
+        Result(sample.image, {"shard": name, "lock": lock_sha256})
+        for name, samples in shards.items()
+        for sample in samples
+        if sample.record is None
     ]
 
 
@@ -108,6 +118,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         **{name: vars(getattr(config, name)) for name in ("occlusion", "split")},
         "dedup": dedup_params(config.dedup),
         "leaks": leaks_params(config),
+        "lists": {one.name: one.sha256 for one in read_lists(config.lists)},
         "sources": [
             {"kind": s.kind, "name": s.name}
             | {key: value for key, value in s.settings.items() if key not in SOURCE_PATHS}
@@ -116,76 +127,89 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
     }
 
 
-def _write_shards(fresh: Path, workspace: Workspace) -> dict[str, list[str]]:
-    """Write every shard and return {file: its images}."""
+def _tables(workspace: Workspace) -> Tables:
+    """Return the samples of every split of every config, by hash, which mixes the classes."""
+    catalog = workspace.catalog
+    tables: Tables = {"default": {split: [] for split in SPLITS}}
+    for image in catalog.images_passing(AFTER):
+        tables["default"][catalog.value("split", image)["split"]].append(Sample(image))
+    subsets = subset_samples(workspace)
+    return tables | {name: {SPLIT: samples} for name, samples in subsets.items()}
+
+
+def _write_shards(fresh: Path, tables: Tables, workspace: Workspace) -> dict[str, list[Sample]]:
+    """Write every shard and return {file: its samples}."""
     written = {}
-    for split in SPLITS:
-        shards = list(_shards(_samples(workspace, split), workspace))
-        for number, shard in enumerate(shards):
-            name = f"data/{split}-{number:05d}-of-{len(shards):05d}.parquet"
-            _write_shard(fresh / name, shard, workspace)
-            written[name] = shard
+    for config_name, splits in tables.items():
+        folder = config_folder(config_name)
+        (fresh / folder).mkdir()
+        for split, samples in splits.items():
+            shards = list(_shards(samples, workspace))
+            for number, shard in enumerate(shards):
+                name = f"{folder}/{split}-{number:05d}-of-{len(shards):05d}.parquet"
+                _write_shard(fresh / name, shard, workspace)
+                written[name] = shard
     return written
 
 
-def _samples(workspace: Workspace, split: str) -> list[str]:
-    """Return the images of a split by hash, which mixes the classes."""
-    catalog = workspace.catalog
-    passing = catalog.images_passing(AFTER)
-    return [image for image in passing if catalog.value("split", image)["split"] == split]
-
-
-def _shards(images: list[str], workspace: Workspace) -> Iterator[list[str]]:
-    """Yield the images in lists of at most SHARD_BYTES; nothing for an empty split."""
-    shard: list[str] = []
+def _shards(samples: list[Sample], workspace: Workspace) -> Iterator[list[Sample]]:
+    """Yield the samples in lists of at most SHARD_BYTES; nothing for an empty split."""
+    shard: list[Sample] = []
     total = 0
-    for image in images:
-        crop = workspace.catalog.value("faces", image)["crop"]
+    for sample in samples:
+        crop = workspace.catalog.value("faces", sample.image)["crop"]
         size = workspace.images.path(crop).stat().st_size
         if shard and total + size > SHARD_BYTES:
             yield shard
             shard, total = [], 0
-        shard.append(image)
+        shard.append(sample)
         total += size
     if shard:
         yield shard
 
 
-def _write_shard(path: Path, images: list[str], workspace: Workspace) -> None:
+def _write_shard(path: Path, samples: list[Sample], workspace: Workspace) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = features().arrow_schema
     with pq.ParquetWriter(path, schema, compression="snappy", write_page_index=True) as writer:
-        for start in range(0, len(images), ROWS_PER_GROUP):
-            rows = [row(image, workspace) for image in images[start : start + ROWS_PER_GROUP]]
+        for start in range(0, len(samples), ROWS_PER_GROUP):
+            rows = [row(sample, workspace) for sample in samples[start : start + ROWS_PER_GROUP]]
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _lock(fresh: Path, workspace: Workspace, config: BuildConfig, names: list[str]) -> Lock:
-    counts = {split: dict.fromkeys(LABELS, 0) for split in SPLITS}
-    types: Counter[str] = Counter()
-    terms: dict[str, dict[str, Any]] = {}
-    catalog = workspace.catalog
-    for image in catalog.images_passing(AFTER):
-        owner = catalog.owner(image)
-        counts[catalog.value("split", image)["split"]][catalog.value("labels", image)["label"]] += 1
-        types.update(catalog.value("occlusion", image)["types"] or ["none"])
-        entry = terms.setdefault(owner.source, {"samples": 0, "licences": [], "attributions": []})
-        entry["samples"] += 1
-        facts = (("licences", owner.facts.licence), ("attributions", owner.facts.attribution))
-        for key, text in facts:
-            if text and text not in entry[key]:
-                entry[key] = sorted([*entry[key], text])
+def _lock(
+    fresh: Path, workspace: Workspace, config: BuildConfig, tables: Tables, shards: list[str]
+) -> Lock:
+    """Return the lock, with the file of attributions written beside the shards."""
+    splits, subsets = tables["default"], {k: v[SPLIT] for k, v in tables.items() if k != "default"}
+    samples, in_subsets = [*chain(*splits.values())], [*chain(*subsets.values())]
+    terms = source_terms(published(samples, in_subsets, workspace))
+    with (fresh / ATTRIBUTION_NAME).open("w", encoding="utf-8") as file:
+        file.writelines(attribution_lines(terms, published(samples, in_subsets, workspace)))
+    names = [*shards, ATTRIBUTION_NAME]
     return Lock(
         name=config.out.name,
         config=json.loads(json.dumps(lock_config(config))),
-        counts=counts,
-        occlusion_counts=dict(sorted(types.items())),
-        sources=dict(sorted(terms.items())),
+        counts={split: class_counts(found, workspace) for split, found in splits.items()},
+        occlusion_counts=occlusion_counts(samples, workspace),
+        subsets={
+            one.name: describe_subset(subsets[one.name], one, workspace)
+            for one in read_lists(config.lists)
+            if one.name in subsets
+        },
+        sources=terms,
         made_with=made_with(),
         files={name: _sha256(fresh / name) for name in names},
         sizes={name: (fresh / name).stat().st_size for name in names},
+        shards={
+            name: {
+                split: sum(shard.startswith(f"{config_folder(name)}/{split}-") for shard in shards)
+                for split in found
+            }
+            for name, found in tables.items()
+        },
     )
 
 

@@ -15,6 +15,7 @@ from occlufer.config import BuildConfig
 from occlufer.errors import GateError, UsageError
 from occlufer.images import DamagedImageError
 from occlufer.lock import LOCK_NAME
+from occlufer.losses import losses, total
 from occlufer.outcome import UNLABELLED, Outcome, outcomes, write_rejected
 from occlufer.pipeline import GATHER, STAGE_MODULES
 from occlufer.schema import LABELS, SPLITS
@@ -34,6 +35,8 @@ class BuildSummary:
     rejected: dict[str, int]
     """{reason: records}"""
     unlabelled: int
+    losses: dict[str, dict[str, int]]
+    """{source: {word of its own that became no class: records}}, see losses.py"""
     splits: dict[str, dict[str, int]]
     """{split: {class: samples}}"""
     out: Path
@@ -144,6 +147,7 @@ def summarise(
         published=published,
         rejected=dict(sorted(reasons.items())),
         unlabelled=unlabelled,
+        losses=total(losses(outcome.record for outcome in known)),
         splits=splits,
         out=config.out.resolve(),
         rejected_list=rejected_list.resolve(),

@@ -55,6 +55,7 @@ GOING_ON = {
     "baseline-train": "the last whole epoch is kept, add --resume to go on",
     "dedup": "nothing was written",
     "leaks": "nothing was registered",
+    "sources": "nothing was written",
 }
 KEPT = "what is done is kept, mend this and run the same command to go on"
 
@@ -97,6 +98,36 @@ def _init(arguments: argparse.Namespace) -> None:
     for path, what in found:
         print(f"{path}: {what}")
     print(f"wrote {arguments.config}; look through it, then run: occlufer build")
+
+
+# fetch -------------------------------------------------------------------------------------------
+
+
+def _add_fetch(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, help='whose sources of kind "web" (as for build)')
+    command.add_argument("--source", help="only the source of this name")
+    command.add_argument("--retry", choices=("failed",), help="try once more what has failed")
+    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    from importlib import import_module
+
+    fetch = import_module("occlufer.builders.web.collect").fetch
+    sources = _config(arguments.config).sources
+    found = fetch(sources, arguments.source, retry=arguments.retry == "failed")
+    _print(arguments.json, found, "\n".join(_fetch_text(name, c) for name, c in found.items()))
+
+
+def _fetch_text(name: str, counts: dict[str, Any]) -> str:
+    lines = [f"{name}: {counts['fetched']} photographs in {counts['path']}"]
+    for state in ("skipped", "failed"):
+        lines += [f"  {n:7d} {state}: {reason}" for reason, n in sorted(counts[state].items())]
+    if counts["planned"]:
+        lines.append(f"  {counts['planned']:7d} not yet fetched: run the same command again")
+    if counts["failed"]:
+        lines.append("  `occlufer fetch --retry failed` tries the failed ones once more")
+    return "\n".join(lines)
 
 
 # build -------------------------------------------------------------------------------------------
@@ -148,10 +179,14 @@ def _build(arguments: argparse.Namespace) -> None:
     _print(arguments.json, summary.to_json(), _build_text(summary))
 
 
+LOSSES_NAMED = 8
+
+
 def _build_text(summary: Any) -> str:
     lines = [f"{summary.files_read} records read"]
     lines += [f"  {count:7d} rejected: {reason}" for reason, count in summary.rejected.items()]
     lines += [f"  {summary.unlabelled:7d} unlabelled", f"  {summary.published:7d} published"]
+    lines += [_losses_text(source, words) for source, words in summary.losses.items()]
     classes = list(next(iter(summary.splits.values())))
     lines.append(f"{'':12}" + "".join(f"{name[:9]:>10}" for name in classes))
     for split, counts in summary.splits.items():
@@ -159,6 +194,14 @@ def _build_text(summary: Any) -> str:
     lines.append(f"dataset: {summary.out}")
     lines.append(f"what was left out and why: {summary.rejected_list}")
     return "\n".join(lines)
+
+
+def _losses_text(source: str, words: dict[str, int]) -> str:
+    """Return one line about a source's labels that became no class, the commonest named."""
+    order = sorted(words, key=lambda word: (-words[word], word))
+    named = ", ".join(f"{' '.join(word.split())} {words[word]}" for word in order[:LOSSES_NAMED])
+    more = f" and {len(order) - LOSSES_NAMED} others" if len(order) > LOSSES_NAMED else ""
+    return f"labels of {source} that are no class: {named}{more}"
 
 
 # sources -----------------------------------------------------------------------------------------
@@ -200,6 +243,9 @@ def _found_text(found: dict[str, Any]) -> str:
     for split, counts in found["splits"].items():
         told = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
         lines.append(f"  {split}: {sum(counts.values())}: {told}")
+    if found["table_1"] is not None:
+        faults = found["table_1"] or ["all 16 counts as published"]
+        lines += [f"  Table 1: {fault}" for fault in faults]
     lines += [f"  left out: {reason}: {n}" for reason, n in sorted(found["rejected"].items())]
     lines += [f"    {fault}" for fault in found["faults"]]
     if found["missing"]:
@@ -349,6 +395,7 @@ Command = tuple[
 ]
 COMMANDS: dict[str, Command] = {
     "init": ("Look for dataset folders and write a config for them", _add_init, _init),
+    "fetch": ("Fetch the web photographs that the config asks for", _add_fetch, _fetch),
     "build": ("Make the dataset: gather, measure, deduplicate, split, publish", _add_build, _build),
     "sources": ("Say what dataset folders hold, and what is missing", _add_sources, _sources),
     "dedup": ("Find duplicates and related pictures in any folder", _add_dedup, _dedup),

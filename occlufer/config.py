@@ -21,6 +21,8 @@ else:
 CONFIG_NAME = "occlufer.toml"
 # The keys of a source that are paths: relative to the config, and never published.
 SOURCE_PATHS = ("path", "fer2013", "images", "urls")
+# The keys of sections that are paths; what they lead to is published by its hash.
+SECTION_PATHS = ("groups", "raf_db_occlu", "ferplus_occlu", "affectnet_occlu")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -142,6 +144,22 @@ class LeaksConfig:
 
 
 @dataclass(frozen=True)
+class ListsConfig:
+    """The `[lists]` table: which samples of public test sets are known to be occluded.
+
+    The files are those of RAN (Wang et al. 2020). What they name is marked in `known_occluded`, and
+    published once more as a subset of the list's name, to be tested on.
+    """
+
+    raf_db_occlu: Path | None = None
+    """RAN's rafdb_occlusion_list.txt; its pictures are those of sources of kind "raf_db"."""
+    ferplus_occlu: Path | None = None
+    """RAN's jianfei_occlusion_list.txt, for sources of kind "ferplus"."""
+    affectnet_occlu: Path | None = None
+    """RAN's occlusion_affectnet_list.txt, for sources of kind "affectnet" in its first release."""
+
+
+@dataclass(frozen=True)
 class BuildConfig:
     """A whole `occlufer.toml`; paths in it are relative to it, defaults to where you are."""
 
@@ -166,6 +184,7 @@ class BuildConfig:
     dedup: DedupConfig = field(default_factory=DedupConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     leaks: LeaksConfig = field(default_factory=LeaksConfig)
+    lists: ListsConfig = field(default_factory=ListsConfig)
 
     def __post_init__(self) -> None:
         """Check what no single table can."""
@@ -187,6 +206,7 @@ SECTIONS = {
     "dedup": DedupConfig,
     "split": SplitConfig,
     "leaks": LeaksConfig,
+    "lists": ListsConfig,
 }
 
 DEFAULT_CONFIG = BuildConfig(
@@ -225,8 +245,8 @@ def _build_config(table: dict[str, Any], path: Path) -> BuildConfig:
         section = table.pop(name, {})
         if not isinstance(section, dict):
             raise UsageError(f"{path}, {name}: found {section!r}, expected a table [{name}]")
-        if isinstance(section.get("groups"), str):
-            section = {**section, "groups": str(_absolute(section["groups"], folder))}
+        paths = {key: section[key] for key in SECTION_PATHS if isinstance(section.get(key), str)}
+        section = section | {key: str(_absolute(text, folder)) for key, text in paths.items()}
         table[name] = read_table(cls, section, f"{path}, [{name}]")
     sources = table.pop("sources", [])
     if not isinstance(sources, list) or not all(isinstance(s, dict) for s in sources):

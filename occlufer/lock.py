@@ -34,13 +34,18 @@ class Lock:
     counts: dict[str, dict[str, int]]
     """{split: {class: samples}}"""
     occlusion_counts: dict[str, int]
+    subsets: dict[str, dict[str, Any]]
+    """{evaluation subset: its list, what was matched, and `counts` per class}"""
     sources: dict[str, dict[str, Any]]
+    """{source: how many samples, under which rights, whom to name}"""
     made_with: dict[str, str]
     """{package: version}"""
     files: dict[str, str]
     """{file: sha256}"""
     sizes: dict[str, int]
     """{file: bytes}"""
+    shards: dict[str, dict[str, int]]
+    """{config of the dataset, "default" or a subset: {split: Parquet files}}"""
 
     def to_text(self) -> str:
         """Return the lock as JSON text, the same for the same content."""
@@ -50,6 +55,11 @@ class Lock:
     def from_text(text: str) -> Lock:
         """Return the lock that `to_text` wrote; ValueError or TypeError if it is another thing."""
         return Lock(**json.loads(text))
+
+
+def config_folder(config: str) -> str:
+    """Return the folder of a config's shards, as the Hub lays them out."""
+    return "data" if config == "default" else config
 
 
 def made_with() -> dict[str, str]:

@@ -8,10 +8,12 @@ STAGE_MODULES = {
     "faces": "occlufer.builders.faces",
     "occlusion": "occlufer.builders.occlusion",
     "hashes": "occlufer.builders.hashes",
+    "rights": "occlufer.builders.rights",
     "dedup": "occlufer.builders.dedup",
     "labels": "occlufer.annotation.labels",
     "split": "occlufer.builders.split",
     "leaks": "occlufer.builders.leaks",
+    "lists": "occlufer.builders.matching",
     "publish": "occlufer.builders.publish",
 }
 STAGES = tuple(STAGE_MODULES)

@@ -48,7 +48,8 @@ class Facts:
     rights: str = "index_only"
     """What may be done with its pixels, one of schema.RIGHTS."""
     evidence: Mapping[str, Any] | None = None
-    """Of a web photograph: its address, page, time, headers, and what its owner allows."""
+    """Of a web photograph: its address, page, time, headers, and what its owner allows; of what is
+    blocked: the sha256 of its bytes, which are not kept."""
     truth: Mapping[str, Any] | None = None
     """What is really there, known of drawn faces only: no stage reads it."""
 

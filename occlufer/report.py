@@ -13,6 +13,7 @@ from occlufer.outcome import Outcome, outcomes
 from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
 from occlufer.pipeline import STAGES
 from occlufer.report_clusters import duplicates, leaks, related
+from occlufer.report_sources import lost_labels, occlusion_lists
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
 from occlufer.score import score
 from occlufer.workspace import Workspace, open_workspace
@@ -36,6 +37,8 @@ def write_report(workspace: Path, run: Path | None, out: Path) -> None:
             ("funnel", "What became of every record", _funnel(known)),
             ("scores", "How right every stage was", _scores(opened.catalog)),
             ("classes", "Classes, occlusion and sources", _heat(known, opened.catalog)),
+            ("labels", "What the sources' labels became", lost_labels(known)),
+            ("lists", "Occlusion lists", occlusion_lists(opened)),
             ("samples", "Published samples", _samples(known, opened)),
             ("duplicates", "Duplicates", duplicates(opened)),
             ("related", "Related samples", related(opened)),

@@ -18,6 +18,9 @@ except ImportError:  # Windows; two builds at once are then the user's affair
     fcntl = None  # type: ignore[assignment]
 
 
+BUSY = "another build (process {}) works in this workspace; wait for it or give another --workspace"
+
+
 @dataclass(frozen=True)
 class Workspace:
     """An open workspace."""
@@ -34,7 +37,7 @@ def open_workspace(folder: Path) -> Iterator[Workspace]:
     Raises UsageError if another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / "lock"):
+    with held(folder / "lock", BUSY):
         images = ImageStore(folder / "images")
         images.sweep()
         catalog = Catalog(folder / "catalog.sqlite")
@@ -45,8 +48,11 @@ def open_workspace(folder: Path) -> Iterator[Workspace]:
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold a lock on the file `path`; the kernel lets it go however the process ends."""
+def held(path: Path, busy: str) -> Iterator[None]:
+    """Hold a lock on the file `path`; the kernel lets it go however the process ends.
+
+    Raises UsageError with the message `busy`, in which {} is the process, if another holds it.
+    """
     with path.open("a+", encoding="utf-8") as file:
         if fcntl is not None:
             try:
@@ -54,10 +60,7 @@ def _held(path: Path) -> Iterator[None]:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
-                raise UsageError(
-                    f"{path.parent}: another build (process {holder}) works in this workspace; "
-                    "wait for it or give another --workspace"
-                ) from None
+                raise UsageError(f"{path.parent}: {busy.format(holder)}") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

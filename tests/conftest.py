@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ from PIL import Image
 from occlufer.build import BuildSummary, build
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from web_server import WebServer
 
 # Speed is no matter of tests; and where nobody watches, a run must not differ from the last one.
 settings.register_profile("occlufer", deadline=None, derandomize="CI" in os.environ)
@@ -143,3 +147,30 @@ def content() -> Callable[[Path], dict[str, bytes]]:
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
     return read
+
+
+@pytest.fixture
+def new_web_server() -> Iterator[Callable[[], WebServer]]:
+    """Start web servers on the loopback, as many as a test needs; see web_server.py."""
+    path = ROOT / "tests" / "web_server.py"  # tests are no package: it has no name to import
+    spec = importlib.util.spec_from_file_location("web_server", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for themselves
+    spec.loader.exec_module(module)
+    started: list[WebServer] = []
+
+    def start() -> WebServer:
+        started.append(module.WebServer())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def web_server(new_web_server: Callable[[], WebServer]) -> WebServer:
+    """A web server on the loopback, without a page as yet."""
+    return new_web_server()

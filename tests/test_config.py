@@ -37,6 +37,8 @@ def test_relative_paths_resolve_against_the_file(
     (tmp_path / "configs").mkdir()
     text = (
         'out = "../made/occlu_fer"\nworkspace = "ws"\nweights_dir = "/abs/weights"\n'
+        '[dedup]\ngroups = "g.csv"\n[lists]\nraf_db_occlu = "../lists/raf.txt"\n'
+        'ferplus_occlu = "/abs/fer.txt"\n'
         '[[sources]]\nkind = "image_folder"\npath = "faces"\n'
     )
     config = load_config(written(tmp_path / "configs", text))
@@ -44,6 +46,10 @@ def test_relative_paths_resolve_against_the_file(
     assert config.workspace == tmp_path / "configs" / "ws"
     assert config.weights_dir == Path("/abs/weights")
     assert config.sources[0].settings["path"] == str(tmp_path / "configs" / "faces")
+    assert config.dedup.groups == tmp_path / "configs" / "g.csv"
+    assert config.lists.raf_db_occlu == tmp_path / "lists" / "raf.txt"
+    assert config.lists.ferplus_occlu == Path("/abs/fer.txt")
+    assert config.lists.affectnet_occlu is None
 
 
 def test_the_home_folder_is_filled_in_and_a_dollar_is_a_dollar(
@@ -71,6 +77,8 @@ def test_a_byte_order_mark_is_no_part_of_the_config(tmp_path: Path) -> None:
     [
         ("seeed = 1\n" + SOURCE, ("'seeed'", "did you mean 'seed'?")),
         (SOURCE + "[dedup]\nphash_bits = 1\n", ("[dedup]", "'phash_bits'", "did you mean")),
+        (SOURCE + "[lists]\nraf_db_occlu = 3\n", ("[lists], raf_db_occlu", "a path in quotes")),
+        (SOURCE + '[lists]\nrafdb_occlu = "x"\n', ("[lists]", "did you mean 'raf_db_occlu'")),
         (SOURCE + "[split]\nvalidation_share = 1.5\n", ("[split]", "found 1.5", "0 to 1")),
         (SOURCE + "[split]\nvalidation_share = nan\n", ("[split]", "found nan", "0 to 1")),
         (SOURCE + '[faces]\ndetector = "dlib"\n', ("[faces]", "'dlib'", "yunet, mtcnn")),

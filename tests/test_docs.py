@@ -23,7 +23,10 @@ else:
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = {"image_folder": image_folder, "fer2013": fer2013, "synthetic": synthetic}
 # These have no default that a file could state as it is.
-WITHOUT_STATED_DEFAULT = {"path", "name", "label_map", "weights_dir", "sources", "groups", "keep"}
+LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
+WITHOUT_STATED_DEFAULT = LISTS | {
+    *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep"),
+}
 
 
 def documented_config() -> dict[str, Any]:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.builders.cut import CROP_PX, cut_out
 from occlufer.builders.detectors import YUNET_FILES, Face, open_detector
-from occlufer.builders.faces import CROP_PX, cut_out, find_faces, main_face
+from occlufer.builders.faces import find_faces, main_face
 from occlufer.builders.landmarks import landmarks_from_points
 from occlufer.builders.pixels import decode_rgb
 from occlufer.builders.synthetic import FacePlan, draw_face
@@ -156,7 +157,7 @@ def test_the_crop_of_a_photograph_is_lossless(
 
 def test_a_whole_square_photograph_is_only_scaled(textured: Callable[..., Pixels]) -> None:
     pixels = textured(4, 448, 448)
-    crop, shift, scale = cut_out(pixels, face((0, 0, 448, 448)), 0.0)
+    crop, shift, scale = cut_out(pixels, (0, 0, 448, 448), 0.0)
     assert (shift.tolist(), scale) == ([0, 0], 0.5)
     means = pixels.reshape(224, 2, 224, 2, 3).mean(axis=(1, 3))
     assert np.abs(crop - means).max() <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,21 @@ def png_text() -> PngImagePlugin.PngInfo:
     return text
 
 
+def with_segment(kind: int, body: bytes) -> bytes:
+    """A JPEG with one segment more, after the start mark."""
+    data = saved(picture(), "JPEG")
+    segment = bytes([0xFF, kind]) + struct.pack(">H", len(body) + 2) + body
+    return data[:2] + segment + data[2:]
+
+
 FILES = {
+    "jpeg-second-picture": lambda: with_segment(0xE2, b"MPF\0" + SECRET.encode()),
+    "jpeg-thumbnail": lambda: with_segment(0xE0, b"JFXX\0" + SECRET.encode()),
+    "jpeg-maker-note": lambda: with_segment(0xE5, SECRET.encode()),
+    "jpeg-after-its-end": lambda: saved(picture(), "JPEG") + SECRET.encode(),
+    "jpeg-progressive-after-its-end": lambda: (
+        saved(picture(), "JPEG", progressive=True) + SECRET.encode()
+    ),
     "jpeg-exif": lambda: saved(picture(), "JPEG", exif=exif()),
     "jpeg-turned": lambda: saved(picture(), "JPEG", exif=exif(6)),
     "jpeg-comment": lambda: saved(picture(), "JPEG", comment=SECRET.encode()),

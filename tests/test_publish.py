@@ -79,6 +79,7 @@ def test_columns_agree_with_one_another(rows: Rows) -> None:
         assert row["occlusion_ratio"] == pytest.approx(1 - row["visible"]["face"], abs=1e-3)
         assert (len(row["box"]), len(row["landmarks"])) == (4, 68)
         assert (row["source"], row["licence"]) == ("synthetic", "CC0-1.0")
+        assert (row["rights"], row["known_occluded"]) == ("publishable", [])
 
 
 def test_no_group_is_on_both_sides(rows: Rows) -> None:
@@ -176,6 +177,10 @@ def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) ->
     types = Counter(kind for row in every(rows) for kind in row["occlusion_types"] or ["none"])
     assert lock["occlusion_counts"] == types
     assert lock["sources"]["synthetic"]["samples"] == len(every(rows))
+    assert lock["sources"]["synthetic"]["rights"]["publishable"] == len(every(rows))
+    assert lock["subsets"] == lock["config"]["lists"] == {}
+    assert lock["shards"] == {"default": {"train": 1, "validation": 1}}
+    assert "ATTRIBUTION.md" in lock["files"]
     assert lock["config"]["dedup"]["phash64_bits"] == 12
     assert lock["config"]["sources"] == [{"count": 150, "kind": "synthetic", "name": "synthetic"}]
 
@@ -195,9 +200,15 @@ def test_the_card_s_counts_are_those_of_the_parquet(built: BuildSummary, rows: R
     features = {f["name"]: f for f in header["dataset_info"]["features"]}
     names = features["label"]["dtype"]["class_label"]["names"]
     assert list(names.values()) == list(LABELS)
-    assert header["configs"][0]["data_files"] == [
-        {"split": split, "path": f"data/{split}-*"} for split in ("train", "validation")
+    data_files = [{"split": s, "path": f"data/{s}-*"} for s in ("train", "validation")]
+    assert header["configs"] == [
+        {"config_name": "default", "default": True, "data_files": data_files}
     ]
+    shards = [p for p in (built.out / "data").iterdir() if p.suffix == ".parquet"]
+    sizes = sum(path.stat().st_size for path in shards)
+    assert header["dataset_info"]["download_size"] == sizes
+    assert "Evaluation subsets" not in card
+    assert f"{len(every(rows))} samples are publishable, 0 index_only." in card
     for label in LABELS:
         counts = [
             sum(LABELS[row["label"]] == label for row in rows[split])
@@ -245,6 +256,42 @@ def test_shards_hold_every_sample_once(
     assert {r.value["lock"] for r in results} == {hashlib.sha256(lock).hexdigest()}
 
 
+def test_a_photograph_that_may_be_passed_on_has_a_line_with_its_author(
+    built: BuildSummary, built_config: BuildConfig, tmp_path: Path, rows: Rows
+) -> None:
+    import dataclasses
+
+    shutil.copytree(built_config.workspace, tmp_path / "workspace")
+    config = dataclasses.replace(built_config, out=tmp_path / "occlu_fer")
+    told = {
+        "title": "a | b\n<i>c</i>",
+        "author": "[d](http://e)",
+        "page": "https://e.org/p",
+        "licence": "CC-BY-4.0",
+        "licence_url": "https://creativecommons.org/licenses/by/4.0/",
+    }
+    row = rows["train"][0]
+    with open_workspace(tmp_path / "workspace") as workspace:
+        (record,) = (
+            r for r in workspace.catalog.records() if r.source_id == row["source_id"] and r.image
+        )
+        facts = dataclasses.replace(record.facts, evidence=told)
+        workspace.catalog.put_records([dataclasses.replace(record, facts=facts)])
+        list(publish.publish(workspace, config))
+    data = (config.out / "ATTRIBUTION.md").read_bytes()
+    (line,) = [line for line in data.decode().splitlines() if line.startswith("- ")]
+    assert line == (
+        '- "a \\| b &lt;i&gt;c&lt;/i&gt;" by \\[d\\](http\\://e), <https://e.org/p>, CC-BY-4.0 '
+        "<https://creativecommons.org/licenses/by/4.0/>; "
+        f"`{row['sha256']}`, synthetic/{row['source_id']}"
+    )
+    lock = json.loads((config.out / "occlu_fer.lock").read_text(encoding="utf-8"))
+    assert lock["files"]["ATTRIBUTION.md"] == hashlib.sha256(data).hexdigest()
+    assert lock["sources"]["synthetic"]["own_attribution"] == 1
+    card = (config.out / "README.md").read_text(encoding="utf-8")
+    assert "others: see ATTRIBUTION.md |" in card
+
+
 # Failing and publishing elsewhere ----------------------------------------------------------------
 
 
@@ -264,7 +311,7 @@ def small(
     return BuildConfig((source,), tmp_path / "made/occlu_fer", tmp_path / "workspace", workers=1)
 
 
-@pytest.mark.parametrize("place", ["_write_shard", "card_text", "_lock"])
+@pytest.mark.parametrize("place", ["_write_shard", "card_text", "_lock", "attribution_lines"])
 def test_a_failing_publish_leaves_the_former_folder_whole(
     small: BuildConfig,
     monkeypatch: pytest.MonkeyPatch,

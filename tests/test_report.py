@@ -6,6 +6,7 @@ import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,14 @@ from occlufer.build import build
 from occlufer.catalog import Catalog
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import MissingError
+from occlufer.outcome import Outcome
 from occlufer.page import page, strip, table, text
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.report import write_report
+from occlufer.report_sources import lost_labels, occlusion_lists
 from occlufer.score import Score, count_pairs, score
+from occlufer.unmatched import Unmatched, read_unmatched, write_unmatched
+from occlufer.workspace import Workspace
 
 HOSTILE = '"><script>alert(1)</script>&\n%s{0}'
 
@@ -91,7 +96,7 @@ def test_scores_count_by_hand(tmp_path: Path) -> None:
         ]
     )
     drop = Reject("duplicate", "")
-    for stage in ("faces", "occlusion", "hashes"):
+    for stage in ("faces", "occlusion", "hashes", "rights"):
         catalog.put_results(stage, [Result(image) for image in "abcde"])
     catalog.put_results(
         "dedup",
@@ -107,7 +112,7 @@ def test_scores_count_by_hand(tmp_path: Path) -> None:
     catalog.put_results(
         "split", [Result(i, {"split": s}) for i, s in zip("acd", "ttv", strict=True)]
     )
-    for stage in ("leaks", "publish"):
+    for stage in ("leaks", "lists", "publish"):
         catalog.put_results(stage, [Result(i, {}) for i in "acd"])
     found = {s.stage: (s.right, s.found, s.there) for s in score(catalog)[0] if s.stage != "faces"}
     assert found["gather"] == (1, 2, 1)  # the blank, and a good face refused
@@ -184,3 +189,58 @@ def test_thumbnails_are_small(built: Path) -> None:
     content = strip([(images[0].read_bytes(), HOSTILE)])
     assert len(content) < 40_000
     assert "script" not in read_page(content).tags
+
+
+def test_the_report_says_what_the_sources_labels_became() -> None:
+    facts = [
+        Facts(no_class={"uncertain": 1}),
+        Facts(no_class={"uncertain": 1}),
+        Facts((Vote("a", "fear"), Vote("b", "anger"))),
+        Facts(source_label=HOSTILE),
+        Facts((Vote("a", "fear"),)),
+    ]
+    records = [Record(f"web/{i}", "web", "1", f, f"image {i}") for i, f in enumerate(facts)]
+    gone = Record(
+        "web/9", "web", "1", Facts(no_class={"not_a_face": 1}), None, Reject("not_a_face")
+    )
+    section = lost_labels([Outcome(r, "", None) for r in [*records, gone]])
+    rows = re.findall(r"<tr>(<td>.*?)</tr>", section, re.DOTALL)
+    assert [re.sub(r"<[^>]*>", "|", row).strip("|") for row in rows] == [
+        "web||uncertain||unlabelled||2",
+        f"web||{text(HOSTILE)}||unlabelled||1",
+        "web||not_a_face||rejected||1",
+        "web||tie||unlabelled||1",
+    ]
+    assert "5 records have no class by their own source" in section
+    assert lost_labels([Outcome(records[-1], "publish", None)]) == ""
+
+
+def test_the_report_says_how_much_of_every_occlusion_list_is_at_hand(workspace: Workspace) -> None:
+    assert occlusion_lists(workspace) == ""
+    values: list[dict[str, Any]] = [
+        {"lists": ["raf_db_occlu"], "subsets": {"raf_db_occlu": ["r/1", "r/2"]}},
+        {"lists": ["raf_db_occlu"], "subsets": {}},
+        {"lists": [], "subsets": {}},
+    ]
+    workspace.catalog.put_results("lists", [Result(str(i), v) for i, v in enumerate(values)])
+    write_unmatched(
+        [
+            Unmatched("raf_db_occlu", 3, "test_0003", "no_label"),
+            Unmatched("ferplus_occlu", 1, "fer0034656", "no_such_record"),
+            Unmatched("ferplus_occlu", 2, "fer0034657", "no_such_record"),
+        ],
+        workspace.folder,
+    )
+    rows = re.findall(r"<tr>(<td>.*?)</tr>", occlusion_lists(workspace))
+    assert [re.sub(r"<[^>]*>", "|", row).strip("|").split("||") for row in rows] == [
+        ["ferplus_occlu", "0", "0", "0", "2"],
+        ["raf_db_occlu", "2", "2", "1", "0"],
+    ]
+
+
+def test_what_matches_nothing_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [Unmatched("raf_db_occlu", 3, 'a,"b"\r\nc', "malformed_line")]
+    write_unmatched(rows, tmp_path)
+    assert read_unmatched(tmp_path) == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["unmatched.csv"]
+    assert read_unmatched(tmp_path / "nowhere") == []

@@ -8,7 +8,21 @@ from typing import Any, Protocol
 
 from occlufer.errors import UsageError
 
-from . import fer2013, image_folder, synthetic
+from . import (
+    affectnet,
+    caer_s,
+    expw,
+    fer2013,
+    ferplus,
+    huggingface,
+    image_folder,
+    occlu_fer,
+    raf_db,
+    sfew,
+    synthetic,
+    table,
+    web,
+)
 from .entry import Entry
 from .terms import Terms
 
@@ -36,7 +50,17 @@ class Adapter(Protocol):
 
 # In the order in which a folder is tried: what has marks of its own before what many look like.
 ADAPTERS: dict[str, Adapter] = {
+    "occlu_fer": occlu_fer,  # first: its pictures are of other sets and may be called as there
+    "affectnet": affectnet,
+    "raf_db": raf_db,
+    "expw": expw,
+    "ferplus": ferplus,
     "fer2013": fer2013,
+    "sfew": sfew,
+    "caer_s": caer_s,
+    "huggingface": huggingface,
+    "table": table,
+    "web": web,
     "image_folder": image_folder,
     "synthetic": synthetic,
 }

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject
 
 from ..pixels import BadImageError, encode_png
-from .entry import Entry, Reading, read_file, read_nothing
-from .files import fault, folders, name_of, source_folder, stamp_of, walk
-from .labels import label_of, said
+from . import class_tree
+from .class_tree import Split, Tree
+from .entry import Entry, Reading, read_nothing
+from .files import source_folder
+from .labels import said
 from .rows import Line, lines
 from .terms import Terms
 
@@ -44,6 +46,22 @@ TERMS = Terms(
     must_accept=False,
 )
 GET = f"expected fer2013.csv, or train/ and validation/ or test/; {TERMS.where}"
+CLASSES = {
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "neutral": "neutral",
+    "sad": "sadness",
+    "surprise": "surprise",
+}
+LOOKED_AT = 5
+TREE = Tree(
+    {folder: Split(name, TEST_SETS.get(name)) for folder, name in FOLDER_SPLITS.items()},
+    CLASSES,
+    TERMS,
+    GET,
+)
 
 
 @dataclass(frozen=True)
@@ -60,19 +78,20 @@ def detect(path: Path) -> str | None:
         return "FER2013, fer2013.csv" if _is_csv(path) else None
     if (path / "fer2013.csv").is_file():
         return "FER2013, fer2013.csv"
-    splits = [name for name in folders(path) if name in FOLDER_SPLITS]
-    seven = {"angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"}
-    if not splits or not all(seven >= set(folders(path / s)) != set() for s in splits):
+    found = class_tree.class_folders(path, TREE)
+    if not found or not all(set(CLASSES) >= set(words) != set() for words in found.values()):
         return None
     # Other sets use these words too: only this one is 48 px throughout.
-    if all(_is_48_px(file) for split in splits for file in islice(walk(path / split), 5)):
-        return f"FER2013, the image release: {', '.join(splits)}"
-    return None
+    for steps in found:
+        first = class_tree.first_files(path.joinpath(*steps), LOOKED_AT)
+        if not all(map(_is_48_px, first)):
+            return None
+    return f"FER2013, the image release: {', '.join('/'.join(steps) for steps in found)}"
 
 
 def _is_csv(path: Path) -> bool:
     first = next(lines(path), None)
-    return first is not None and _cells(first.text) == CSV_HEADER
+    return first is not None and cells(first.text) == CSV_HEADER
 
 
 def _is_48_px(path: Path) -> bool:
@@ -94,59 +113,41 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
     source_folder(path, GET)
     if (path / "fer2013.csv").is_file():
         return _rows(path / "fer2013.csv", name)
-    return _files(path, name)
-
-
-def _files(root: Path, name: str) -> Iterator[Entry]:
-    found = folders(root)
-    splits = [split for split in found if split in FOLDER_SPLITS]
-    if not splits:
-        raise MissingError(f"{root}: found {', '.join(found) or 'no folder'}, {GET}")
-    labels: dict[tuple[str, ...], str | None] = {
-        (split, word): label_of(word, {}, str(root / split / word))
-        for split in splits
-        for word in folders(root / split)
-    }
-    if not labels:
-        raise MissingError(f"{root}: found no class folder in {', '.join(splits)}; {GET}")
-    for path in walk(root):
-        inner = path.relative_to(root)
-        label = labels.get(inner.parts[:2])
-        reject = fault(path, root)
-        if label is None:
-            reject = reject or Reject("no_class", "expected it in <split>/<class>/")
-        there = None if label is None else inner.parts[1]
-        facts = _facts(name, label, FOLDER_SPLITS.get(inner.parts[0]), there)
-        yield Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
+    return class_tree.entries(path, TREE, name)
 
 
 def _rows(path: Path, name: str) -> Iterator[Entry]:
+    for number, line in enumerate(csv_rows(path)):
+        yield _row(line, number, path, name)
+
+
+def csv_rows(path: Path) -> Iterator[Line]:
+    """Yield the rows of a fer2013.csv, its header left out; raises as `entries` does."""
     found = lines(path)
     first = next(found, None)
     if first is None:
         raise MissingError(f"{path}: found an empty file; {GET}")
     # Some copies were split and lack the header; a first line of data is data.
-    cells = _cells(first.text)
-    headless = cells[0].isdigit()
-    if not headless and cells != CSV_HEADER:
+    head = cells(first.text)
+    headless = head[0].isdigit()
+    if not headless and head != CSV_HEADER:
         raise UsageError(
-            f"{path}, line 1: found {', '.join(cells)[:60]!r}, "
+            f"{path}, line 1: found {', '.join(head)[:60]!r}, "
             f"expected {','.join(CSV_HEADER)} or a row of data"
         )
-    for number, line in enumerate(chain([first], found) if headless else found):
-        yield _row(line, number, path, name)
+    yield from chain([first], found) if headless else found
 
 
-def _cells(text: str) -> list[str]:
-    # No cell holds a comma, and quotes are taken off where they match.
-    cells = [cell.strip() for cell in text.split(",")]
-    return [cell[1:-1] if cell[:1] == cell[-1:] == '"' else cell for cell in cells]
+def cells(text: str) -> list[str]:
+    """Return the cells of a line: none holds a comma, and quotes go where they match."""
+    found = [cell.strip() for cell in text.split(",")]
+    return [cell[1:-1] if cell[:1] == cell[-1:] == '"' else cell for cell in found]
 
 
 def _row(line: Line, number: int, path: Path, name: str) -> Entry:
     # Row numbers, not line numbers: FERPlus's votes join by row.
-    row = _cells(line.text)
-    fault = line.fault or _row_fault(row)
+    row = cells(line.text)
+    fault = row_fault(line)
     stamp = f"{zlib.crc32(line.text.encode()):08x}"
     source_id, place = f"row_{number:05d}", f"{path.name}, line {line.number}"
     if fault:
@@ -157,7 +158,11 @@ def _row(line: Line, number: int, path: Path, name: str) -> Entry:
     return Entry(source_id, stamp, facts, partial(read_pixels, pixels), place=place)
 
 
-def _row_fault(row: list[str]) -> str:
+def row_fault(line: Line) -> str:
+    """Return why a line is no row of the CSV; the pixels are looked at when they are read."""
+    if line.fault:
+        return line.fault
+    row = cells(line.text)
     if len(row) != len(CSV_HEADER):
         return f"found {len(row)} cells, expected {len(CSV_HEADER)}"
     emotion, _, usage = row

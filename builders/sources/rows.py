@@ -45,10 +45,10 @@ def lines(path: Path) -> Iterator[Line]:
                     yield Line(number, part.decode("utf-8", "backslashreplace"), fault)
 
 
-def csv_cells(text: str) -> list[str] | None:
+def csv_cells(text: str, delimiter: str = ",") -> list[str] | None:
     """Return the cells of one line of a CSV, stripped; None if its quotes do not match."""
     try:
-        rows = list(csv.reader([text], strict=True, skipinitialspace=True))
+        rows = list(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error:
         return None
     return [cell.strip() for cell in rows[0]] if len(rows) == 1 else None

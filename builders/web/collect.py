@@ -1,0 +1,151 @@
+"""`occlufer fetch`: asks the services, then visits every photograph that is planned."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from occlufer.config import SourceConfig
+from occlufer.errors import UsageError
+from occlufer.images import ImageStore
+from occlufer.progress import progress
+from occlufer.stages import batches, fingerprint
+from occlufer.tables import read_table
+from occlufer.version import __version__
+from occlufer.workspace import held
+
+from ..sources.web import IMAGES, Settings
+from .address import host_of, web_address
+from .answers import ServiceError
+from .crew import work
+from .errors import FetchError
+from .fetch import Fetcher, Limits
+from .ledger import Fault, Ledger
+from .photograph import Photograph
+from .plan import plan
+from .reservations import Tdmrep
+from .robots import Robots
+from .services import search_of
+from .url_list import read_list
+from .visit import Visitor, visit
+
+log = logging.getLogger(__name__)
+BUSY = "another fetch (process {}) works in this folder; wait for it"
+
+
+def fetch(
+    sources: tuple[SourceConfig, ...], only: str | None = None, retry: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Fetch what the sources of kind "web" ask for and return {source: what its ledger holds}.
+
+    `only` names one source; `retry` plans what failed once more. A kill at any moment loses what
+    was under way; the next call goes on. Raises UsageError where no source is meant.
+    """
+    chosen = [s for s in sources if s.kind == "web" and only in (None, s.name)]
+    if not chosen:
+        asked = "any" if only is None else f"one named {only!r}"
+        names = ", ".join(f"{s.name} ({s.kind})" for s in sources)
+        raise UsageError(f'fetch: found the sources {names}, expected {asked} of kind = "web"')
+    opened = [(s, read_table(Settings, s.settings, f"source {s.name}")) for s in chosen]
+    return {source.name: _fetch_source(settings, source.name, retry) for source, settings in opened}
+
+
+def _fetch_source(settings: Settings, name: str, retry: bool) -> dict[str, Any]:
+    if not settings.contact.strip():
+        raise UsageError(
+            f'source {name}: contact is missing, expected e.g. contact = "you@lab.example": sites '
+            "must be able to reach whoever fetches from them"
+        )
+    settings.path.mkdir(parents=True, exist_ok=True)
+    with held(settings.path / "lock", BUSY):
+        ledger = Ledger(settings.path)
+        fetcher = Fetcher(
+            f"occlufer/{__version__} ({settings.contact.strip()})",
+            Limits(per_host_s=settings.host_interval_s),
+            settings.allow_hosts,
+        )
+        try:
+            if retry:
+                log.info("%s: planned once more: %d", name, ledger.retry_failed())
+            refused = _search(settings, name, ledger, fetcher)
+            _visit(settings, name, ledger, fetcher)
+            if refused is not None:
+                raise refused
+            return _summary(settings, ledger)
+        finally:
+            fetcher.close()
+            ledger.close()
+
+
+def _summary(settings: Settings, ledger: Ledger) -> dict[str, Any]:
+    counts = ledger.counts()
+    skipped = counts["skipped"] + Counter(fault.reason for fault in ledger.faults())
+    return {
+        "path": str(settings.path),
+        "fetched": counts["fetched"].total(),
+        "planned": counts["planned"].total(),
+        "skipped": dict(skipped),
+        "failed": dict(counts["failed"]),
+    }
+
+
+# What there is to fetch ---------------------------------------------------------------------------
+
+
+def _search(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> ServiceError | None:
+    """Plan what the list holds, or what the service finds by searches not yet made.
+
+    Returns the error where the service gave up: what it has found is fetched nevertheless.
+    """
+    if settings.urls is not None:
+        _plan(read_list(settings.urls), ledger)
+        return None
+    search = search_of(settings.service)
+    queries = list(plan(settings.expressions, settings.occlusions))
+    for query in progress(queries, len(queries), f"search {name}"):
+        wanted = (settings.endpoint, sorted(settings.licences), settings.limit)
+        asked = fingerprint(settings.service, query.words, *wanted)
+        if ledger.is_searched(asked):
+            continue
+        try:
+            ledger.end_search(asked, _plan(search(query, fetcher, settings), ledger))
+        except ServiceError as error:
+            return error
+    return None
+
+
+def _plan(found: Iterable[Photograph | Fault], ledger: Ledger) -> int:
+    """Write what is found into the ledger as it comes; return how many photographs are new."""
+    count = 0
+    for batch in batches(iter(found)):
+        ledger.put_faults(item for item in batch if isinstance(item, Fault))
+        photographs = [item for item in batch if isinstance(item, Photograph)]
+        count += ledger.plan((p, _host(p.url)) for p in photographs)
+    return count
+
+
+def _host(url: str) -> str:
+    """Return the host of an address, "" where its visit will find that it is none."""
+    try:
+        return host_of(web_address(url))
+    except FetchError:
+        return ""
+
+
+# Fetching it --------------------------------------------------------------------------------------
+
+
+def _visit(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> None:
+    """Visit every photograph that is planned; each is in the ledger before the next of its host."""
+    images = ImageStore(settings.path / IMAGES)
+    images.sweep()
+    visitor = Visitor(fetcher, Robots(fetcher), Tdmrep(fetcher), ledger, images, settings.licences)
+
+    def do(url: str) -> None:
+        ledger.put(url, visit(ledger.photograph(url), visitor))
+
+    hosts = ledger.planned()
+    for _ in progress(work(hosts, do), sum(map(len, hosts.values())), f"fetch {name}"):
+        pass

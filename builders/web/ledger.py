@@ -1,0 +1,209 @@
+"""The ledger: which photographs are wanted, fetched, skipped or failed, and the evidence of each.
+
+One SQLite file in the source's folder. Every photograph is one committed row, so a kill at any
+moment loses what was under way and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from occlufer.errors import OccluferError, UsageError
+
+from .photograph import Photograph
+
+LEDGER_NAME = "photographs.sqlite"
+VERSION = 1
+TABLES = """
+CREATE TABLE searches (             -- what services were asked for
+    search TEXT PRIMARY KEY,        -- service, words and limits
+    found INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE photographs (
+    number INTEGER PRIMARY KEY,     -- the order in which they were found
+    url TEXT NOT NULL UNIQUE,
+    host TEXT NOT NULL,
+    sha1 TEXT NOT NULL,             -- of the file, where the service says it
+    said TEXT NOT NULL,             -- JSON: what the service said
+    state TEXT NOT NULL,            -- one of STATES
+    reason TEXT NOT NULL,           -- why it was skipped or failed
+    detail TEXT NOT NULL,
+    sha256 TEXT NOT NULL,           -- of the bytes as kept
+    evidence TEXT NOT NULL          -- JSON: time, headers, robots.txt, ...
+);
+CREATE INDEX photographs_by_state ON photographs (state, host, number);
+CREATE INDEX photographs_by_sha1 ON photographs (sha1);
+CREATE TABLE faults (               -- lines of a list that are no photograph
+    place TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+STATES = ("planned", "fetched", "skipped", "failed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a photograph."""
+
+    state: str
+    """One of STATES; skipped is for good, failed may be tried again."""
+    reason: str = ""
+    detail: str = ""
+    sha256: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line of a list that is no photograph."""
+
+    place: str
+    reason: str
+    detail: str
+
+
+class Ledger:
+    """An open ledger; threads may share it. Every method that writes is one transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the ledger in `folder`, making both if they are missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / LEDGER_NAME
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(
+            self.path, isolation_level=None, timeout=30, check_same_thread=False
+        )
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
+        except sqlite3.OperationalError:
+            raise  # a full disk, a lock: the file itself may be whole
+        except sqlite3.DatabaseError as error:
+            raise OccluferError(
+                f"{self.path}: the ledger of photographs cannot be read ({error}); move it away "
+                "and fetch again"
+            ) from None
+        if version not in (0, VERSION):
+            raise UsageError(
+                f"{self.path}: made by another version of occlufer "
+                f"(found {version}, expected {VERSION}); use a new folder"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # Searches ------------------------------------------------------------------------------------
+
+    def is_searched(self, search: str) -> bool:
+        """Return whether everything that the search found is in the ledger."""
+        with self._lock:
+            query = "SELECT 1 FROM searches WHERE search = ?"
+            return self._db.execute(query, (search,)).fetchone() is not None
+
+    def end_search(self, search: str, found: int) -> None:
+        """Note that a search has been listed to its end."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (search, found))
+
+    def plan(self, photographs: Iterable[tuple[Photograph, str]]) -> int:
+        """Add (photograph, its host) where the address is new; return how many were."""
+        rows = [(p.url, host, p.sha1, _dump(p.to_json())) for p, host in photographs]
+        query = (
+            "INSERT INTO photographs"
+            " (url, host, sha1, said, state, reason, detail, sha256, evidence)"
+            " VALUES (?, ?, ?, ?, 'planned', '', '', '', '{}') ON CONFLICT (url) DO NOTHING"
+        )
+        with self._lock:
+            before = self._db.total_changes
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(query, rows)
+            self._db.execute("COMMIT")
+            return self._db.total_changes - before
+
+    def put_faults(self, faults: Iterable[Fault]) -> None:
+        """Note lines that are no photograph."""
+        rows = [(fault.place, fault.reason, fault.detail) for fault in faults]
+        with self._lock:
+            self._db.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?)", rows)
+
+    def faults(self) -> list[Fault]:
+        """Return the lines that are no photograph."""
+        with self._lock:
+            return [Fault(*row) for row in self._db.execute("SELECT * FROM faults ORDER BY place")]
+
+    # Photographs ---------------------------------------------------------------------------------
+
+    def planned(self) -> dict[str, list[str]]:
+        """Return {host: addresses} of what is yet to be fetched, in the order of finding."""
+        waiting: dict[str, list[str]] = {}
+        query = "SELECT host, url FROM photographs WHERE state = 'planned' ORDER BY host, number"
+        with self._lock:
+            for host, url in self._db.execute(query):
+                waiting.setdefault(host, []).append(url)
+        return waiting
+
+    def photograph(self, url: str) -> Photograph:
+        """Return what the service said of the photograph at `url`."""
+        with self._lock:
+            query = "SELECT said FROM photographs WHERE url = ?"
+            return Photograph.from_json(json.loads(self._db.execute(query, (url,)).fetchone()[0]))
+
+    def put(self, url: str, outcome: Outcome) -> None:
+        """Note what became of a photograph."""
+        row = (outcome.state, outcome.reason, outcome.detail, outcome.sha256)
+        query = (
+            "UPDATE photographs SET state = ?, reason = ?, detail = ?, sha256 = ?, evidence = ?"
+            " WHERE url = ?"
+        )
+        with self._lock:
+            self._db.execute(query, (*row, _dump(outcome.evidence), url))
+
+    def retry_failed(self) -> int:
+        """Plan what failed once more; return how many."""
+        query = "UPDATE photographs SET state = 'planned' WHERE state = 'failed'"
+        with self._lock:
+            return self._db.execute(query).rowcount
+
+    def photographs(self) -> Iterator[tuple[Photograph, Outcome]]:
+        """Yield every photograph with what became of it, in the order of finding."""
+        query = (
+            "SELECT said, state, reason, detail, sha256, evidence FROM photographs ORDER BY number"
+        )
+        with self._lock:
+            cursor = self._db.execute(query)
+        for said, state, reason, detail, sha256, evidence in cursor:
+            outcome = Outcome(state, reason, detail, sha256, json.loads(evidence))
+            yield Photograph.from_json(json.loads(said)), outcome
+
+    def counts(self) -> dict[str, Counter[str]]:
+        """Return {state: {reason, or "" where there is none: photographs}}."""
+        counts: dict[str, Counter[str]] = {state: Counter() for state in STATES}
+        query = "SELECT state, reason, COUNT(*) FROM photographs GROUP BY state, reason"
+        with self._lock:
+            for state, reason, count in self._db.execute(query):
+                counts[state][reason if state in ("skipped", "failed") else ""] += count
+        return counts
+
+    def has_fetched(self, sha1: str) -> bool:
+        """Return whether a file of that SHA-1 was fetched, from whatever address."""
+        query = "SELECT 1 FROM photographs WHERE sha1 = ? AND state = 'fetched' LIMIT 1"
+        with self._lock:
+            return self._db.execute(query, (sha1,)).fetchone() is not None
+
+
+def _dump(value: Mapping[str, Any]) -> str:
+    text = json.dumps(dict(value), sort_keys=True, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()

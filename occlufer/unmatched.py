@@ -1,0 +1,45 @@
+"""The lines of occlusion lists that add no sample to their subset: `unmatched.csv`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+UNMATCHED_NAME = "unmatched.csv"
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """One line that matches nothing at hand."""
+
+    list: str
+    """One of the lists of the config, e.g. "raf_db_occlu"."""
+    line: int
+    name: str
+    """Of the picture, as records have it; the whole line if it names none."""
+    reason: str
+
+
+def write_unmatched(rows: Iterable[Unmatched], folder: Path) -> None:
+    """Write the rows as CSV into the workspace's folder."""
+    path = folder / UNMATCHED_NAME
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(Unmatched.__annotations__)
+        writer.writerows(vars(row).values() for row in rows)
+    part.replace(path)
+
+
+def read_unmatched(folder: Path) -> list[Unmatched]:
+    """Return what `write_unmatched` wrote; nothing if it wrote nothing."""
+    try:
+        with (folder / UNMATCHED_NAME).open(encoding="utf-8", newline="") as file:
+            return [
+                Unmatched(row["list"], int(row["line"]), row["name"], row["reason"])
+                for row in csv.DictReader(file)
+            ]
+    except FileNotFoundError:
+        return []

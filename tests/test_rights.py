@@ -1,0 +1,190 @@
+"""Of one picture that several hold, the strictest rights count; blocked ones are not published."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from occlufer.build import BuildSummary, build
+from occlufer.builders import gather
+from occlufer.builders.rights import find_rights
+from occlufer.builders.sources.entry import Entry, Reading
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.record import Facts, Record, Result, image_key
+from occlufer.schema import RIGHTS
+from occlufer.workspace import Workspace, open_workspace
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def put(workspace: Workspace, *held: tuple[str, str | None, str, str]) -> None:
+    """Put (source, sha256, content, rights); blocked ones without an image, as gather does."""
+    for source, sha256, content, rights in held:
+        blocked = rights == "blocked"
+        evidence = {"sha256": sha256} if blocked and sha256 else None
+        image = None if blocked or sha256 is None else image_key(sha256, content)
+        facts = Facts(content=content, rights=rights, evidence=evidence)
+        workspace.catalog.put_records([Record(f"{source}/1", source, "1", facts, image)])
+
+
+def found(workspace: Workspace) -> dict[str, Result]:
+    return {result.image: result for result in find_rights(workspace)}
+
+
+@settings(max_examples=30)
+@given(rights=st.lists(st.sampled_from(RIGHTS), min_size=1, max_size=4))
+def test_the_strictest_holder_counts_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, rights: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("rights")
+    with open_workspace(folder) as workspace:
+        held = [(f"s{i}", "aa", "crop", right) for i, right in enumerate(rights)]
+        put(workspace, *held, ("other", "bb", "crop", "publishable"))
+        results = found(workspace)
+    strictest = max(rights, key=RIGHTS.index)
+    assert results["bb"] == Result("bb", {"rights": "publishable"})
+    if set(rights) == {"blocked"}:
+        assert set(results) == {"bb"}
+        return
+    assert results["aa"].value == {"rights": strictest}
+    reject = results["aa"].reject
+    assert (reject.reason if reject else None) == ("blocked" if "blocked" in rights else None)
+
+
+def test_the_same_bytes_as_crop_and_as_photograph_have_the_same_rights(
+    workspace: Workspace,
+) -> None:
+    put(workspace, ("a", "aa", "photograph", "publishable"), ("b", "aa", "crop", "index_only"))
+    assert {image: r.value["rights"] for image, r in found(workspace).items()} == {
+        "aa": "index_only",
+        "aa.photograph": "index_only",
+    }
+
+
+def test_the_detail_names_the_record_that_is_blocked(workspace: Workspace) -> None:
+    put(workspace, ("a", "aa", "photograph", "publishable"), ("b", "aa", "crop", "blocked"))
+    (result,) = found(workspace).values()
+    assert result.reject is not None
+    assert result.reject.detail == "the bytes are those of b/1, which is blocked"
+
+
+def test_a_blocked_record_that_could_not_be_read_blocks_itself_only(workspace: Workspace) -> None:
+    put(workspace, ("a", "aa", "crop", "publishable"), ("b", None, "crop", "blocked"))
+    assert found(workspace) == {"aa": Result("aa", {"rights": "publishable"})}
+
+
+# Gathering ----------------------------------------------------------------------------------------
+
+
+def test_of_what_is_blocked_only_the_hash_is_kept(workspace: Workspace) -> None:
+    facts = Facts(rights="blocked", licence="mine alone")
+    entry = Entry("1", "stamp", facts, lambda: Reading(b"bytes"), place="list.csv, line 2")
+    record = gather.read_entry(entry, "s", workspace.images)
+    assert record.image is None
+    assert record.reject is not None
+    assert (record.reject.reason, record.stamp) == ("blocked", "stamp")
+    assert record.reject.detail == "list.csv, line 2: rights: mine alone"
+    assert record.facts.evidence == {
+        "sha256": "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
+    }
+    assert not workspace.images.folder.exists()
+
+
+def test_what_is_blocked_and_cannot_be_read_is_tried_again(workspace: Workspace) -> None:
+    def fail() -> Reading:
+        raise OSError(5, "input/output error")
+
+    entry = Entry("1", "stamp", Facts(rights="blocked"), fail)
+    record = gather.read_entry(entry, "s", workspace.images)
+    assert record.reject is not None
+    assert (record.reject.reason, record.stamp, record.facts.evidence) == ("blocked", "", None)
+
+
+# A whole build ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(
+    tmp_path: Path,
+    textured: Callable[..., NDArray[np.uint8]],
+    encoded: Callable[..., bytes],
+    write_tree: Callable[[Path, Mapping[str, bytes]], Path],
+) -> BuildConfig:
+    """An open folder, one whose pictures are not to be passed on, and one that is blocked."""
+    pictures = [encoded(textured(i, 48, 48)) for i in range(6)]
+    held = {
+        "open": ("CC-BY-4.0", "", (0, 1, 2, 3)),
+        "closed": ("academic use", "", (1, 4)),
+        "withdrawn": ("CC-BY-4.0", "blocked", (2, 5)),
+    }
+    sources = []
+    for name, (licence, rights, numbers) in held.items():
+        files = {f"{'happy' if i % 2 else 'sad'}/{i}.png": pictures[i] for i in numbers}
+        path = write_tree(tmp_path / name, files)
+        settings = {"path": str(path), "licence": licence, "rights": rights, "attribution": "*me*"}
+        sources.append(SourceConfig("image_folder", name, settings))
+    places = (tmp_path / "occlu_fer", tmp_path / "workspace")
+    return BuildConfig(tuple(sources), *places, workers=1)
+
+
+def rows_by_id(summary: BuildSummary, rows_of: Callable[[Path], Rows]) -> dict[str, dict[str, Any]]:
+    rows = [row for rows in rows_of(summary.out).values() for row in rows]
+    return {f"{row['source']}/{row['source_id']}": row for row in rows}
+
+
+def test_what_anybody_blocks_is_not_published_and_never_silently(
+    three: BuildConfig, rows_of: Callable[[Path], Rows]
+) -> None:
+    summary = build(three)
+    assert {name: row["rights"] for name, row in rows_by_id(summary, rows_of).items()} == {
+        "open/sad/0.png": "publishable",
+        "open/happy/1.png": "index_only",  # "closed" holds it too
+        "open/happy/3.png": "publishable",
+        "closed/sad/4.png": "index_only",
+    }
+    with summary.rejected_list.open(encoding="utf-8", newline="") as file:
+        rest = {r["record"]: (r["stage"], r["reason"], r["detail"]) for r in csv.DictReader(file)}
+    assert rest == {
+        "open/sad/2.png": (
+            *("rights", "blocked"),
+            "the bytes are those of withdrawn/sad/2.png, which is blocked",
+        ),
+        "closed/happy/1.png": ("dedup", "same_bytes", "as open/happy/1.png"),
+        "withdrawn/sad/2.png": ("gather", "blocked", "rights: CC-BY-4.0"),
+        "withdrawn/happy/5.png": ("gather", "blocked", "rights: CC-BY-4.0"),
+    }
+    assert summary.rejected == {"blocked": 3, "same_bytes": 1}
+
+
+def test_the_lock_and_the_card_count_samples_by_rights(three: BuildConfig) -> None:
+    summary = build(three)
+    lock = json.loads((summary.out / "occlu_fer.lock").read_text(encoding="utf-8"))
+    assert {name: terms["rights"] for name, terms in lock["sources"].items()} == {
+        "open": {"publishable": 2, "index_only": 1, "blocked": 0},
+        "closed": {"publishable": 0, "index_only": 1, "blocked": 0},
+    }
+    card = (summary.out / "README.md").read_text(encoding="utf-8")
+    assert "2 samples are publishable, 2 index_only." in card
+    assert "must not be\npassed on" in card
+    assert "| open | 3 | 2 | 1 | CC-BY-4.0 | \\*me\\* |" in card
+    attribution = (summary.out / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "| open | 3 | CC-BY-4.0 | \\*me\\* |" in attribution
+    assert "| closed | 1 | academic use | \\*me\\* |" in attribution
+
+
+def test_what_is_withdrawn_no_more_is_published_again(three: BuildConfig) -> None:
+    assert build(three).published == 4
+    summary = build(dataclasses.replace(three, sources=three.sources[:2]))
+    assert summary.published == 5
+    assert "blocked" not in summary.rejected
+    assert build(three).published == 4
