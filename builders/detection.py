@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import MissingError, OccluferError
+from occlufer.errors import OccluferError
 
-from .sources import counts
+from .sources import counts, image_folder
 from .sources.adapters import ADAPTERS, recognised
+from .sources.files import has_pictures
 
 FAULTS_SHOWN = 10
 
@@ -37,23 +38,30 @@ class Found:
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding, with the terms of its set, as JSON has it."""
-        terms = ADAPTERS[self.kind].TERMS
+        terms = ADAPTERS[self.kind].TERMS if self.kind else None
         said = None if terms is None else {**vars(terms)}
         return {**vars(self), "path": str(self.path), "terms": said}
 
 
 def find(path: Path) -> Found:
-    """Return what lies at `path`; raises MissingError if nothing does or nothing is recognised."""
+    """Return what lies at `path`; its `kind` is "" where nothing is recognised."""
     if not path.exists():
-        raise MissingError(f"{path}: no such file or folder")
+        return Found(path, "", "nothing", missing="no such file or folder")
     known = recognised(path)
-    if known is None:
-        raise MissingError(f"{path}: recognised as none of {', '.join(ADAPTERS)}")
-    kind, what = known
-    found = Found(path, kind, what)
-    adapter = ADAPTERS[kind]
+    if known is not None:
+        kind, what = known
+        return _listed(Found(path, kind, what), ADAPTERS[kind].Settings(path))
+    if path.is_dir() and has_pictures(path):
+        found = Found(path, "image_folder", 'images without classes (labels = "none")')
+        return _listed(found, image_folder.Settings(path, labels="none"))
+    return Found(path, "", "nothing", missing=f"expected one of {', '.join(ADAPTERS)}")
+
+
+def _listed(found: Found, settings: Any) -> Found:
+    """Return the finding with everything counted that its adapter lists."""
+    adapter = ADAPTERS[found.kind]
     try:
-        for entry in adapter.entries(adapter.Settings(path), kind):
+        for entry in adapter.entries(settings, found.kind):
             found.records += 1
             if entry.reject is None:
                 counts.add(found.splits, entry.facts)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from statistics import median
+from typing import Any, TypeVar
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.schema import LABEL_SYNONYMS
 
 from .detectors import open_detector
 from .faces import main_face
 from .pixels import BadImageError, decode_rgb
-from .sources import image_folder
+from .sources import huggingface, image_folder, table
 from .sources.adapters import ADAPTERS, recognised
-from .sources.files import folders, name_of, source_folder, walk
+from .sources.entry import Entry
+from .sources.files import IMAGE_SUFFIXES, folders, name_of, source_folder, walk
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 # Where half of the faces fill less of their picture than this, the pictures are photographs.
 CROP_FILL_RATIO = 0.6
 LOOKED_AT = 24
+ROWS_LOOKED_AT = 100_000
+# More words than this are no classes.
+WORDS_MAPPED = 30
+# The kinds whose rows say what they are: their columns are looked at.
+TABLES: dict[str, Any] = {"huggingface": huggingface, "table": table}
+
+T = TypeVar("T")
 
 HEADER = """\
 # What `occlufer build` shall do. Paths are relative to this file.
@@ -38,9 +49,9 @@ HEADER = """\
 
 
 def write_config(paths: list[Path], config: Path, force: bool = False) -> list[tuple[Path, str]]:
-    """Write `config` for the dataset folders `paths` (or those in the current folder).
+    """Write `config` for the datasets at `paths`, or in the folders of the current folder.
 
-    Returns (folder, what it was recognised as). Raises MissingError if a folder is missing or
+    Returns (path, what it was recognised as). Raises MissingError if a folder is missing or
     nothing is recognised, UsageError if `config` is there already and not to be replaced.
     """
     if config.exists() and not force:
@@ -53,11 +64,11 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
     texts = [HEADER, *map(_question, asked)]
     names: set[str] = set()
     for path, what, kind, lines in found:
-        name = _unique(path.resolve().name, names)
+        name = _unique(path.stem if path.is_file() else path.resolve().name, names)
         place = _place(path, config.resolve().parent)
-        table = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
-        table += [f"path = {_text(place)}", *lines]
-        texts.append(f"# {what}\n" + "\n".join(table) + "\n")
+        said = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
+        said += [f"path = {_text(place)}", *lines]
+        texts.append(f"# {what}\n" + "\n".join(said) + "\n")
     part = config.with_name(f".{config.name}.part")
     part.write_text("\n".join(texts), encoding="utf-8")
     part.replace(config)
@@ -91,18 +102,27 @@ def _place(path: Path, folder: Path) -> str:
     return path.resolve().as_posix() if relative.startswith("../../") else relative
 
 
-Table = tuple[Path, str, str, list[str]]
+Found = tuple[Path, str, str, list[str]]
 
 
-def _tables(path: Path, named: bool) -> Iterator[Table]:
+def _tables(path: Path, named: bool) -> Iterator[Found]:
     """Yield the config tables for `path`, or for the folders in it if it is none itself."""
+    if path.is_file():
+        found = _table(path)
+        if found is None:
+            formats = ", ".join(table.FORMATS)
+            raise UsageError(
+                f"{path}: found a file, expected a folder or a table of pictures ({formats})"
+            )
+        yield found
+        return
     source_folder(path, "expected a dataset folder")
-    table = _table(path) if named else None
-    if table is not None and not _holds_datasets(path):
-        yield table
+    found = _table(path) if named else None
+    if found is not None and not _holds_datasets(path):
+        yield found
         return
     inner = [path / name for name in folders(path) if not name.startswith(".")]
-    yield from (table for table in map(_table, inner) if table is not None)
+    yield from (found for found in map(_table, inner) if found is not None)
 
 
 def _holds_datasets(path: Path) -> bool:
@@ -112,44 +132,98 @@ def _holds_datasets(path: Path) -> bool:
     return any(recognised(path / name) for name in folders(path))
 
 
-def _table(path: Path) -> Table | None:
+def _table(path: Path) -> Found | None:
     found = recognised(path)
-    if found is not None and ADAPTERS[found[0]].TERMS is not None:
+    if found is not None:
         kind, what = found
-        return path, what, kind, []
-    images = _spread_out(list(_images(path)))
+        if ADAPTERS[kind].TERMS is not None:
+            return path, what, kind, []
+        if kind in TABLES:
+            return path, what, kind, _lines_of_rows(path, kind)
+    return None if path.is_file() else _image_folder(path)
+
+
+def _image_folder(path: Path) -> Found | None:
+    images = _spread_out(_images(path))
     if not images:
         return None
-    lines = [f'content = {_text(_content(images))}   # or "photograph": the face is cut out']
-    if lines[0].startswith('content = "photograph"'):
-        lines = ['content = "photograph"   # or "crop": every picture is one face already']
-    lines += ['# licence = "..."      # the terms you have these pictures under']
+    lines = _stated([partial(Path.read_bytes, image) for image in images])
     classes = image_folder.detect(path)
     if classes is None:
         return path, "images without classes", "image_folder", [*lines, 'labels = "none"']
     unknown = [name for name in folders(path) if name.lower() not in LABEL_SYNONYMS]
-    if unknown:
-        mapped = ", ".join(f'{_text(name)} = "unlabelled"' for name in unknown)
-        lines.append(f"label_map = {{ {mapped} }}   # say what these are, or leave them unlabelled")
-    return path, classes, "image_folder", lines
+    return path, classes, "image_folder", [*lines, *_label_map(unknown)]
+
+
+def _lines_of_rows(path: Path, kind: str) -> list[str]:
+    """Return what to say of a dataset whose rows have columns; what is wrong, the build says."""
+    adapter, lines = TABLES[kind], []
+    settings = adapter.Settings(path)
+    try:
+        unknown = list(adapter.unknown(settings))
+    except MissingError:
+        return _stated([])
+    except UsageError:
+        unknown = []
+        settings = replace(settings, label_column="")
+        lines = ['label_column = ""   # or the name of the column that holds labels']
+    if len(unknown) > WORDS_MAPPED:
+        settings = replace(settings, label_column="")
+        lines = [f'label_column = ""   # the one found has {len(unknown)} words that are no class']
+    elif unknown:
+        settings = replace(settings, label_map=dict.fromkeys(unknown, "unlabelled"))
+        lines = _label_map(unknown)
+    try:
+        entries = islice(adapter.entries(settings, path.stem), ROWS_LOOKED_AT)
+        pictures = [_picture(entry) for entry in _spread_out(entries) if entry.reject is None]
+    except OccluferError:
+        pictures = []
+    return [*_stated(pictures), *lines]
+
+
+def _picture(entry: Entry) -> Callable[[], bytes]:
+    return lambda: entry.read().data
+
+
+def _stated(pictures: list[Callable[[], bytes]]) -> list[str]:
+    """Return what only the user knows of a dataset, with a guess where pictures allow one."""
+    content = 'content = "crop"   # or "photograph": the face is cut out'
+    if _content(pictures) == "photograph":
+        content = 'content = "photograph"   # or "crop": every picture is one face already'
+    return [content, '# licence = "..."      # the terms you have these pictures under']
+
+
+def _label_map(words: list[str]) -> list[str]:
+    if not words:
+        return []
+    mapped = ", ".join(f'{_text(word)} = "unlabelled"' for word in words)
+    return [f"label_map = {{ {mapped} }}   # say what these are, or leave them unlabelled"]
 
 
 def _images(path: Path) -> Iterator[Path]:
     return (file for file in walk(path) if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _spread_out(paths: list[Path]) -> list[Path]:
-    """Return LOOKED_AT of the paths, evenly spaced: folders often begin with one kind."""
-    return paths[:: max(1, len(paths) // LOOKED_AT)][:LOOKED_AT]
+def _spread_out(items: Iterable[T]) -> list[T]:
+    """Return at most LOOKED_AT of the items, evenly spaced: folders often begin with one kind."""
+    kept: list[T] = []
+    step = 1
+    for number, item in enumerate(items):
+        if number % step == 0:
+            kept.append(item)
+        if len(kept) == 2 * LOOKED_AT:
+            kept, step = kept[::2], 2 * step
+    count = min(len(kept), LOOKED_AT)
+    return [kept[i * len(kept) // count] for i in range(count)]
 
 
-def _content(images: list[Path]) -> str:
+def _content(pictures: list[Callable[[], bytes]]) -> str:
     """Return "crop" or "photograph": what most of these pictures are, by their main faces."""
     detect = open_detector("mtcnn", None).detect
     ratios = []
-    for path in images:
+    for read in pictures:
         try:
-            image_rgb = decode_rgb(path.read_bytes())
+            image_rgb = decode_rgb(read())
         except (OSError, BadImageError):
             continue  # the build will say what is wrong with it
         height, width = image_rgb.shape[:2]

@@ -87,7 +87,7 @@ NAMES = {
     "public domain mark": PDM,
     "public domain mark 1.0": PDM,
     "public domain mark 1.0 universal": PDM,
-    "public domain": PDM,
+    "public domain": PDM,  # as Commons marks what nobody holds a right in
     "cc pddc": PDDC,
     "united states government work": US_GOVERNMENT,
     "us government work": US_GOVERNMENT,

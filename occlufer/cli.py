@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import OccluferError
+from occlufer.errors import MissingError, OccluferError
 from occlufer.version import __version__
 
 EXIT_CODES = """exit status:
   0    done
-  1    this machine gave up: disk full, file system read-only, catalog damaged
+  1    this machine or a service gave up: disk full, catalog damaged, too many requests
   2    the command line or the config says what cannot be done
   3    a source, a weight or a package is missing; the message says how to get it
   4    a gate failed
@@ -228,6 +228,9 @@ def _sources(arguments: argparse.Namespace) -> None:
         return
     found = [detection.find(path).to_json() for path in arguments.paths]
     _print(arguments.json, found, "\n".join(_found_text(one) for one in found))
+    unknown = [one["path"] for one in found if not one["kind"]]
+    if unknown:
+        raise MissingError(f"{', '.join(unknown)}: found nothing that is known there")
 
 
 def _kind_text(kind: dict[str, Any]) -> str:
@@ -239,7 +242,8 @@ def _kind_text(kind: dict[str, Any]) -> str:
 
 
 def _found_text(found: dict[str, Any]) -> str:
-    lines = [f"{found['path']}: {found['kind']}: {found['what']}; {found['records']} records"]
+    kind = f"{found['kind']}: " if found["kind"] else ""
+    lines = [f"{found['path']}: {kind}{found['what']}; {found['records']} records"]
     for split, counts in found["splits"].items():
         told = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
         lines.append(f"  {split}: {sum(counts.values())}: {told}")
@@ -249,7 +253,7 @@ def _found_text(found: dict[str, Any]) -> str:
     lines += [f"  left out: {reason}: {n}" for reason, n in sorted(found["rejected"].items())]
     lines += [f"    {fault}" for fault in found["faults"]]
     if found["missing"]:
-        lines.append(f"  missing: {found['missing']}")
+        lines.append(f"  to mend: {found['missing']}")
     if found["terms"]:
         lines.append(f"  terms: {found['terms']['licence']}; {found['terms']['where']}")
     return "\n".join(lines)

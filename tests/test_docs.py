@@ -6,14 +6,14 @@ import dataclasses
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from occlufer.builders.columns import features
-from occlufer.builders.sources import fer2013, image_folder, synthetic
+from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.cli import COMMANDS
-from occlufer.config import SECTIONS, BuildConfig, load_config
+from occlufer.config import SECTIONS, SOURCE_PATHS, BuildConfig, load_config
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,11 +21,11 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-SETTINGS = {"image_folder": image_folder, "fer2013": fer2013, "synthetic": synthetic}
 # These have no default that a file could state as it is.
 LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
 WITHOUT_STATED_DEFAULT = LISTS | {
     *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep"),
+    *SOURCE_PATHS,
 }
 
 
@@ -40,7 +40,7 @@ def test_the_documented_config_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "occlufer.toml"
     path.write_text(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
     config = load_config(path)
-    assert [source.kind for source in config.sources] == list(SETTINGS)
+    assert {source.kind for source in config.sources} == set(ADAPTERS)
 
 
 def test_every_key_of_the_config_is_documented_with_its_default() -> None:
@@ -50,14 +50,14 @@ def test_every_key_of_the_config_is_documented_with_its_default() -> None:
         assert_documents(table[name], section)
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("kind", ADAPTERS)
 def test_every_key_of_a_source_is_documented_with_its_default(kind: str) -> None:
     table = next(
         dict(source) for source in documented_config()["sources"] if source["kind"] == kind
     )
     table.pop("kind")
     table.pop("name", None)
-    assert_documents(table, SETTINGS[kind].Settings)
+    assert_documents(table, ADAPTERS[kind].Settings)
 
 
 def assert_documents(table: dict[str, Any], config: Any) -> None:
@@ -96,3 +96,15 @@ def test_readme_names_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"occlufer {name}" in text
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_every_path_of_a_source_is_taken_from_the_config_s_folder(kind: str) -> None:
+    hints = get_type_hints(ADAPTERS[kind].Settings)
+    paths = {name for name, hint in hints.items() if hint in (Path, Path | None)}
+    assert paths <= set(SOURCE_PATHS)
+
+
+def test_every_kind_of_source_is_described() -> None:
+    text = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| ([a-z0-9_]+) \|", text, re.MULTILINE)) >= set(ADAPTERS)

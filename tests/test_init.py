@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from occlufer.build import check
-from occlufer.builders.init import write_config
+from occlufer.builders.init import LOOKED_AT, _spread_out, write_config
 from occlufer.builders.pixels import encode_png
+from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import load_config
+from occlufer.errors import MissingError, UsageError
 
 Write = Callable[[Path, Mapping[str, bytes]], Path]
 
@@ -69,6 +72,119 @@ def test_every_layout_is_recognised(
     settings = {source.name: source.settings for source in config.sources}
     assert settings["classes"]["label_map"] == {"odd": "unlabelled"}
     assert settings["plain"]["labels"] == "none"
+
+
+# Datasets with columns ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Three pictures of two classes, for `datasets` to write."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["happy", "odd"])}
+    rows = {"image": [{"bytes": data, "path": None} for data in pictures], "label": [0, 1, 0]}
+    return datasets.Dataset.from_dict(rows, features=datasets.Features(kinds))
+
+
+def written(config: Path) -> dict[str, dict[str, Any]]:
+    """Return {name of a source: kind and settings} of a config that build accepts."""
+    check(load_config(config))
+    return {s.name: {"kind": s.kind, **s.settings} for s in load_config(config).sources}
+
+
+def test_datasets_of_hugging_face_are_recognised(tmp_path: Path, dataset: Any) -> None:
+    shelf = tmp_path / "shelf"
+    dataset.save_to_disk(shelf / "saved")
+    (shelf / "shards").mkdir()
+    dataset.to_parquet(shelf / "shards/train-00000-of-00001.parquet")
+    config = tmp_path / "occlufer.toml"
+    write_config([shelf], config)
+    common = {"kind": "huggingface", "content": "crop", "label_map": {"odd": "unlabelled"}}
+    assert written(config) == {
+        name: {**common, "path": str(shelf / name)} for name in ("saved", "shards")
+    }
+    assert check(load_config(config)) == {"saved": 3, "shards": 3}
+
+
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_a_table_is_recognised_by_itself_or_by_its_folder(
+    tmp_path: Path, write_tree: Write, pictures: list[bytes], named: str
+) -> None:
+    table = b"path,emotion\nfaces/1.png,happy\nfaces/2.png,7\nfaces/3.png,\n"
+    root = write_tree(tmp_path / "set", {"my list.csv": table})
+    write_tree(root / "faces", {f"{i}.png": data for i, data in enumerate(pictures, 1)})
+    path = root if named == "folder" else root / "my list.csv"
+    ((where, what),) = write_config([path], tmp_path / "occlufer.toml")
+    assert where == path
+    assert what == "a table of pictures, my list.csv: pictures in 'path', labels in 'emotion'"
+    name = "set" if named == "folder" else "my_list"
+    label_map = {"7": "unlabelled"}
+    assert written(tmp_path / "occlufer.toml") == {
+        name: {"kind": "table", "path": str(path), "content": "crop", "label_map": label_map}
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "comment"),
+    [
+        ("image", ["1.png"], 'label_column = ""   # or the name of the column that holds labels'),
+        ("image,label", [f"1.png,{i}" for i in range(40)], "has 40 words that are no class"),
+    ],
+    ids=["no-labels", "no-classes"],
+)
+def test_a_table_without_classes_is_written_without_labels(
+    tmp_path: Path,
+    write_tree: Write,
+    pictures: list[bytes],
+    header: str,
+    rows: list[str],
+    comment: str,
+) -> None:
+    text = "\n".join([header, *rows]).encode()
+    root = write_tree(tmp_path / "set", {"a.csv": text, "1.png": pictures[0]})
+    write_config([root], tmp_path / "occlufer.toml")
+    assert written(tmp_path / "occlufer.toml")["set"]["label_column"] == ""
+    assert comment in (tmp_path / "occlufer.toml").read_text()
+
+
+def test_a_dataset_with_a_piece_missing_is_written_for_build_to_say_so(
+    tmp_path: Path, dataset: Any
+) -> None:
+    dataset.save_to_disk(tmp_path / "saved")
+    (tmp_path / "saved/data-00000-of-00001.arrow").unlink()
+    write_config([tmp_path / "saved"], tmp_path / "occlufer.toml")
+    with pytest.raises(MissingError, match=r"found no data-00000-of-00001.arrow"):
+        check(load_config(tmp_path / "occlufer.toml"))
+
+
+def test_photographs_in_a_table_are_told_from_crops(
+    tmp_path: Path, write_tree: Write, encoded: Callable[..., bytes]
+) -> None:
+    face = draw_face(FacePlan("neutral", 1, 1)).image_rgb
+    wide = np.full((face.shape[0] * 3, face.shape[1] * 3, 3), 90, dtype=np.uint8)
+    wide[face.shape[0] : 2 * face.shape[0], face.shape[1] : 2 * face.shape[1]] = face
+    files = {"close.csv": b"image,label\n1.png,sad\n", "1.png": encoded(face)}
+    files |= {"far.csv": b"image,label\n2.png,sad\n", "2.png": encoded(wide)}
+    root = write_tree(tmp_path / "set", files)
+    write_config([root / "close.csv", root / "far.csv"], tmp_path / "occlufer.toml")
+    content = {name: s["content"] for name, s in written(tmp_path / "occlufer.toml").items()}
+    assert content == {"close": "crop", "far": "photograph"}
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("image,label\n")
+    with pytest.raises(UsageError, match=r"a.txt: found a file, expected a folder or a table of"):
+        write_config([tmp_path / "a.txt"], tmp_path / "occlufer.toml")
+
+
+@pytest.mark.parametrize("count", [0, 1, 23, 24, 25, 47, 48, 49, 1000])
+def test_pictures_are_looked_at_from_beginning_to_end(count: int) -> None:
+    seen = _spread_out(range(count))
+    assert len(seen) == min(count, LOOKED_AT)
+    assert seen == sorted(set(seen))
+    gaps = np.diff([*seen, count]) if seen else np.array([1])
+    assert gaps.max() <= 2 * max(1, gaps[:-1].min(initial=count)) + 1
 
 
 def test_the_config_may_lie_elsewhere(

@@ -144,6 +144,9 @@ def test_no_address_passes_that_is_not_global(
         ("http://photos.example:port/", "bad_url"),
         ("http://photos.example:99999/", "bad_url"),
         ("http://photos.example:0/", "bad_url"),
+        ("http://%3cphotos.example/", "bad_url"),
+        ("http://photos<.example/", "bad_url"),
+        ("http://[fe80::1%25eth0]/", "bad_url"),
         ("http://photos.example/a\r\nHost: other", "bad_url"),
         ("http://photos.exam\tple/", "bad_url"),
         ("http://user:secret@photos.example/", "credentials_in_url"),
@@ -301,7 +304,7 @@ def test_connecting_takes_from_the_time_of_what_comes_next(
 ) -> None:
     now = 0.0
 
-    def slowly(*args: Any) -> socket.socket:
+    def slowly(*args: Any) -> Any:
         nonlocal now
         now = 9.0
         return real(*args)

@@ -61,7 +61,8 @@ def write_config(folder: Path, server: WebServer, rows: list[str], **settings: A
 
 
 def fetched(config: Path, retry: bool = False) -> dict[str, Any]:
-    return fetch(load_config(config).sources, retry=retry)["photographs"]
+    summary: dict[str, Any] = fetch(load_config(config).sources, retry=retry)["photographs"]
+    return summary
 
 
 def outcomes(folder: Path) -> dict[str, tuple[str, str]]:

@@ -189,7 +189,7 @@ def test_licences_are_asked_for_by_openverse_s_codes(
     web_server.routes[IMAGES] = as_json(lambda asked: page([]))
     find(licences=("CC-BY-NC-SA", "GFDL", "CC-BY-ND"))
     assert parameters(web_server)[0]["license"] == "by-nc-sa,by-nd"
-    with pytest.raises(UsageError, match="openverse, licences: found GFDL, expected .* CC0, PDM"):
+    with pytest.raises(UsageError, match=r"openverse, licences: found GFDL, expected .* CC0, PDM"):
         find(licences=("GFDL",))
 
 
@@ -387,7 +387,7 @@ def test_credentials_give_a_token_that_is_asked_for_once(
     }
     assert {asked.headers["authorization"] for asked in others} == {f"Bearer {ACCESS_TOKEN}"}
     assert web_server.requests[TOKEN] == 1
-    assert [a["page_size"] for a in parameters(web_server)] == ["50", "50"]
+    assert [a["page_size"] for a in parameters(web_server)] == ["50"] * 4
 
 
 @pytest.mark.usefixtures("registered")
@@ -416,7 +416,7 @@ def test_half_of_the_credentials_is_an_error_that_names_the_other_half(
 @pytest.mark.parametrize("endpoint", ["http://openverse.example.org", "nowhere", "file:///etc"])
 def test_credentials_never_cross_the_network_in_the_clear(endpoint: str) -> None:
     client = Fetcher("occlufer/0")
-    with pytest.raises(UsageError, match="openverse, endpoint: found .*, expected"):
+    with pytest.raises(UsageError, match=r"openverse, endpoint: found .*, expected"):
         list(search(QUERY, client, Settings(endpoint)))
 
 
@@ -434,7 +434,7 @@ def test_credentials_never_cross_the_network_in_the_clear(endpoint: str) -> None
         ({}, {"status": 401}, "does not accept OPENVERSE_CLIENT_ID"),
         ({}, {"status": 429}, "10000 a day"),
         ({}, {"body": {"detail": f"bad token {ACCESS_TOKEN} of {CLIENT_ID}"}}, "bad token ***"),
-        ({}, {"body": page([], pages=f"{CLIENT_SECRET} {ACCESS_TOKEN}")}, "results"),
+        ({}, {"body": page([{}], pages=f"{CLIENT_SECRET} {ACCESS_TOKEN}")}, '"*** ***"'),
     ],
 )
 def test_no_error_holds_a_credential(
@@ -452,8 +452,7 @@ def test_no_error_holds_a_credential(
     web_server.routes[TOKEN] = served(tokens, token(web_server))
     web_server.routes[IMAGES] = served(images, token(web_server))
     with caplog.at_level(logging.DEBUG), pytest.raises(ServiceError) as caught:
-        assert find() == [], "nothing is found"
-        raise ServiceError("results")  # an empty page is no error
+        find()
     told = f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r} {caplog.text}"
     assert part in told
     for secret in (CLIENT_ID, CLIENT_SECRET, ACCESS_TOKEN):

@@ -10,6 +10,8 @@ from pathlib import Path
 from occlufer.errors import MissingError, UsageError
 from occlufer.record import Reject
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
 
 def source_folder(path: Path, how_to_get: str) -> Path:
     """Return `path`; raises MissingError if nothing is there and UsageError if it is no folder."""
@@ -46,6 +48,11 @@ def walk(root: Path) -> Iterator[Path]:
             yield path
             continue
         waiting += [(child, target) for child in reversed(inner)]
+
+
+def has_pictures(root: Path) -> bool:
+    """Return whether any file under `root` is called as pictures are."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in walk(root))
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -58,8 +58,11 @@ def check_lock(path: Path, config: str) -> None:
 
 def check_shards(files: list[Path]) -> None:
     """Raise MissingError if one of files called as "train-00000-of-00002.parquet" is not there."""
-    matches = {path: SHARD.fullmatch(path.name) for path in files}
-    for folder, begin, of, end in {(p.parent, *m.groups()) for p, m in matches.items() if m}:
+    groups = set()
+    for path in files:
+        if match := SHARD.fullmatch(path.name):
+            groups.add((path.parent, match[1], match[2], match[3]))
+    for folder, begin, of, end in groups:
         for number in range(int(of)):
             name = f"{begin}-{number:05d}-of-{of}{end}"
             if not (folder / name).exists():
@@ -69,9 +72,13 @@ def check_shards(files: list[Path]) -> None:
 
 
 def parquet_of_pictures(path: Path) -> Path | None:
-    """Return the first Parquet file in `path`, or in a folder of it, if it holds pictures."""
-    inner = folders(path)[:FOLDERS_LOOKED_AT]
-    for folder in (path, *(path / name for name in inner)):
+    """Return the first Parquet file of a dataset that lies in `path`, if it holds pictures.
+
+    It is in the folder itself or in data/, or beside a card in a folder that is called by a config:
+    without the card, that folder is a dataset of its own.
+    """
+    inner = folders(path)[:FOLDERS_LOOKED_AT] if (path / "README.md").is_file() else []
+    for folder in (path, path / "data", *(path / name for name in inner)):
         first = min(folder.glob("*.parquet"), default=None)
         if first is not None:
             return first if _holds_pictures(first) else None
@@ -86,6 +93,11 @@ def _split_files(folder: Path) -> list[Path]:
             raise _missing(folder / name, "which every saved split has")
     files = _json(folder / STATE_FILE).get("_data_files")
     listed = files if isinstance(files, list) else []
+    if files == []:  # `datasets` saves such a split, and fails when it opens it
+        raise UsageError(
+            f"{folder}: found a split without rows, which `datasets` cannot open; leave it out "
+            "when you save the dataset"
+        )
     said = [file.get("filename") for file in listed if isinstance(file, dict)]
     data = [folder / name for name in said if _is_name(name)]
     if not data or len(data) < len(listed):

@@ -16,7 +16,7 @@ from ..pixels import BadImageError
 from . import image_folder
 from .arrow_columns import PATH, name_of_number, stored
 from .entry import Entry, Reading, read_file, read_nothing
-from .files import name_of, stamp_of
+from .files import IMAGE_SUFFIXES, name_of, stamp_of
 from .named_files import named_file
 from .row_facts import (
     IMAGE_NAMES,
@@ -44,7 +44,6 @@ FORMATS: dict[str, Callable[[Path], Table]] = {
     ".ndjson": open_json_lines,
     ".parquet": open_parquet,
 }
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LOOKED_AT = 20
 GET = f"expected a table of pictures, {', '.join(FORMATS)}"
 
@@ -105,8 +104,10 @@ class Listing:
     """What is known of a table before its rows are read."""
 
     table: Table
+    called: str
+    """The file's name, with which rows are named that name no picture."""
     stamp: str
-    """Of the table's file."""
+    """Of the file."""
     columns: Columns
     images: Path
     """The folder in which its pictures lie."""
@@ -136,7 +137,7 @@ def _names_pictures(table: Table, column: str) -> bool:
     if table.storage(column) != PATH:
         return table.storage(column) is not None
     names = [row.cells.get(column, "") for row in islice(table.rows([column]), LOOKED_AT)]
-    return any(name.lower().endswith(PICTURE_SUFFIXES) for name in names)
+    return any(name.lower().endswith(IMAGE_SUFFIXES) for name in names)
 
 
 def entries(settings: Settings, name: str) -> Iterator[Entry]:
@@ -147,11 +148,11 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
     costs seconds, where a label that is noticed at its own row costs what was read until then.
     """
     table = _opened(settings.path)
-    stamp = stamp_of(table.path)
+    called, stamp = name_of(Path(table.path.name)), stamp_of(table.path)
     columns = _columns(table, settings)
     images = _images(table, settings)
     labels = known_labels(_label_words(table, columns), settings.label_map)
-    listing = Listing(table, stamp, columns, images, labels, settings, name)
+    listing = Listing(table, called, stamp, columns, images, labels, settings, name)
     for row in table.rows(columns.wanted):
         yield _entry(row, listing)
 
@@ -231,7 +232,7 @@ def _label_word(row: Row, columns: Columns) -> tuple[str, str]:
 def _entry(row: Row, listing: Listing) -> Entry:
     facts, fault = _facts(row, listing)
     table, column, images = listing.table, listing.columns.image, listing.images
-    source_id = f"{name_of(Path(table.path.name))}:{row.number}"
+    source_id = f"{listing.called}:{row.number}"
     if fault:
         reject = Reject("malformed_row", fault)
         return Entry(source_id, row.stamp, facts, read_nothing, reject, row.place)

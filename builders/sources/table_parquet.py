@@ -127,6 +127,7 @@ class Pictures:
                 while (found := self._found(number)) is None:
                     self._read_on(number)
             except (pa.ArrowException, OSError) as error:
+                self._group = -1  # what was read ahead has ended with the error
                 raise BadImageError("malformed_row", _unreadable(self._path, error)) from None
         return found.as_py()
 
@@ -145,6 +146,8 @@ class Pictures:
             self._ahead = self._file.iter_batches(
                 PICTURES_AT_A_TIME, row_groups=[group], columns=[self._column], use_threads=False
             )
-        batch = next(self._ahead)
+        batch = next(self._ahead, None)
+        if batch is None:
+            raise OSError(f"found no row {number}")
         self._kept.append((self._next, batch.column(0)))
         self._next += batch.num_rows

@@ -22,6 +22,7 @@ NOT_PUBLIC = tuple(
 SHOWN_LENGTH = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[0-9a-z._:-]+")  # colons: of an IPv6 address
 
 
 def web_address(url: str, params: Mapping[str, str] | None = None) -> str:
@@ -42,9 +43,8 @@ def web_address(url: str, params: Mapping[str, str] | None = None) -> str:
         request.prepare_url(url, params)
         asked = (request.url or "").partition("#")[0]
         parts = urlsplit(asked)
-        whole = (
-            parts.scheme in DEFAULT_PORTS and parts.hostname and 0 not in (given.port, parts.port)
-        )
+        plain = _HOST.fullmatch(parts.hostname or "")
+        whole = plain and parts.scheme in DEFAULT_PORTS and 0 not in (given.port, parts.port)
     except (requests.RequestException, ValueError):  # ValueError: brackets, or a port, amiss
         whole = False
     if not whole:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..licences import agreed
 from .answers import Answer, Client, SearchSettings, ServiceError, ask, endpoint_of
-from .paging import LeftOut, photographs
+from .paging import LeftOut, page_size, photographs
 from .photograph import Photograph
 from .plain_text import page_address, plain
 from .plan import Query
@@ -51,7 +51,7 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
         "generator": "search",
         "gsrsearch": f"{query.words} filetype:bitmap",
         "gsrnamespace": FILES,
-        "gsrlimit": f"{min(PAGE_SIZE, settings.limit)}",
+        "gsrlimit": f"{page_size(PAGE_SIZE, settings.limit)}",
         "prop": "imageinfo",
         "iiprop": "url|user|size|mime|sha1|extmetadata",
         "iiurlwidth": f"{WIDTH_PX}",

@@ -62,11 +62,11 @@ def _kind_of(causes: list[BaseException]) -> FetchError:
     def found(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
 
-    if found(ssl.SSLError, urllib3.exceptions.SSLError):
-        certificate = [c for c in causes if isinstance(c, ssl.SSLCertVerificationError)]
-        detail = certificate[0].verify_message if certificate else "found no TLS to be trusted"
-        return FetchError("tls", detail, again=not certificate)
-    if found(TimeoutError, urllib3.exceptions.TimeoutError):
+    if found(ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError):
+        certificate = next((c for c in causes if isinstance(c, ssl.CertificateError)), None)
+        detail = getattr(certificate, "verify_message", "") or "found no TLS to be trusted"
+        return FetchError("tls", detail, again=certificate is None)
+    if found(TimeoutError, urllib3.exceptions.TimeoutError, requests.Timeout):
         return FetchError("too_slow", "found no answer in time", again=True)
     # A ProtocolError that was made of nothing else is of chunks that end, or go on, amiss.
     cut = found(urllib3.exceptions.ProtocolError) and not found(OSError, http.client.HTTPException)

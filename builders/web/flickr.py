@@ -11,7 +11,7 @@ from occlufer.errors import MissingError
 
 from ..licences import FLICKR_IDS, Licence, flickr_licence, read_licence
 from .answers import Answer, Client, Remembered, SearchSettings, ServiceError, ask, endpoint_of
-from .paging import codes_of, photographs
+from .paging import codes_of, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import plain
 from .plan import Query
@@ -99,7 +99,7 @@ def _call(client: Client, place: str, endpoint: str, key: str, params: Mapping[s
 def _pages(
     client: Client, endpoint: str, key: str, params: Mapping[str, str], limit: int
 ) -> Iterator[list[Answer]]:
-    size = min(PAGE_SIZE, limit)
+    size = page_size(PAGE_SIZE, limit)
     for number in range(1, MAX_RESULTS // size + 1):
         asked = {**params, "per_page": f"{size}", "page": f"{number}"}
         photos = _call(client, f"page {number}", endpoint, key, asked).inner("photos")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..licences import agreed
 from .answers import Answer, Client, SearchSettings, ServiceError, ask, endpoint_of
-from .paging import LeftOut, photographs
+from .paging import LeftOut, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import plain
 from .plan import Query
@@ -55,7 +55,7 @@ def _terms(words: str) -> str:
 def _pages(
     client: Client, endpoint: str, params: dict[str, str], limit: int
 ) -> Iterator[list[Answer]]:
-    size = min(PAGE_SIZE, limit)
+    size = page_size(PAGE_SIZE, limit)
     url = f"{endpoint}/advancedsearch.php"
     for number in range(1, MAX_RESULTS // size + 1):
         asked = {**params, "rows": f"{size}", "page": f"{number}"}

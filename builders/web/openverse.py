@@ -19,7 +19,7 @@ from .answers import (
     described,
     endpoint_of,
 )
-from .paging import LeftOut, codes_of, photographs
+from .paging import LeftOut, codes_of, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import page_address, plain
 from .plan import Query
@@ -124,7 +124,7 @@ def _pages(
     client: Client, access: _Access, params: Mapping[str, str], limit: int
 ) -> Iterator[list[Answer]]:
     size, most = REGISTERED if access.headers else ANONYMOUS
-    size = min(size, limit)
+    size = page_size(size, limit)
     for number in range(1, most + 1):
         answer = ask(
             client,

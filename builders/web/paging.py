@@ -13,6 +13,9 @@ from .photograph import Photograph
 
 logger = logging.getLogger(__name__)
 
+# A search in which so many results were left out is given up: (at least, per photograph wanted).
+MAX_LEFT_OUT = (200, 10)
+MIN_PAGE_SIZE = 20
 MALFORMED = "malformed"
 REPEATED = "repeated"
 
@@ -35,22 +38,24 @@ def photographs(
 ) -> Iterator[Photograph]:
     """Yield what `read` makes of the results, at most `limit`; no page is asked for in advance.
 
+    Ends early, too, where hardly anything can be used, see MAX_LEFT_OUT.
+
     `identity` is the field that tells results apart. A result without it, or whose reading raises
     LeftOut or ServiceError, is left out; how many were, and why, is logged. Raises ServiceError
     for a page that brings only what was there before, if nothing of the first can be read, and
     one that may go well another time.
     """
     search = _Search(identity, read)
+    most = max(MAX_LEFT_OUT[0], MAX_LEFT_OUT[1] * limit)
     try:
         for number, page in enumerate(pages, 1):
             before = search.left_out[REPEATED]
             for result in page:
                 photograph = search.result(result)
-                if photograph is None:
-                    continue
-                yield photograph
-                search.found += 1
-                if search.found == limit:
+                if photograph is not None:
+                    yield photograph
+                    search.found += 1
+                if search.found == limit or search.left_out.total() >= most:
                     return
             if page and search.left_out[REPEATED] - before == len(page):
                 raise ServiceError(f"{place}: found page {number} once more, expected new results")
@@ -96,6 +101,11 @@ class _Search:
         level = logging.WARNING if self.left_out[MALFORMED] else logging.INFO
         count = self.left_out.total()
         logger.log(level, "%s: left out %d results: %s%s", place, count, reasons, example)
+
+
+def page_size(most: int, limit: int) -> int:
+    """Return how many results to ask for at a time: no more than are wanted, but not one by one."""
+    return min(most, max(limit, MIN_PAGE_SIZE))
 
 
 def codes_of(service: str, wanted: Iterable[str], codes: Mapping[str, str]) -> list[str]:

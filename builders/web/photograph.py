@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from .plain_text import plain
+
 # Tags by which owners say that machines are not to learn from a picture, without blanks and marks:
 # Flickr writes no_cv ("no computer vision") as nocv.
 OPT_OUT_TAGS = frozenset(
@@ -56,5 +58,5 @@ def opt_out_tag(tags: Iterable[str]) -> str:
     """Return why a picture with these tags is not used, e.g. "tag no_cv"; "" if they allow it."""
     for tag in tags:
         if re.sub(r"[\W_]", "", tag).lower() in OPT_OUT_TAGS:
-            return f"tag {tag}"
+            return f"tag {plain(tag)}"
     return ""

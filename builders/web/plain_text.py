@@ -11,8 +11,9 @@ from .address import web_address
 from .errors import FetchError
 
 MAX_LENGTH = 500
-# More is not parsed; a name or a credit line is short.
-MAX_HTML = 20_000
+# More is not parsed: a name or a credit line is short, and the time that the parser takes for
+# hostile HTML grows with the square of its length.
+MAX_HTML = 4000
 # What stands in these is no text that people see.
 UNREAD = ("script", "style", "template", "noscript", "title", "textarea", "iframe")
 
@@ -22,9 +23,11 @@ def plain(text: str) -> str:
 
     There is no < and > in it, whatever it was made of, and no character that is not seen.
     """
+    if len(text) > MAX_HTML:
+        text = re.sub(r"<[^>]*$", "", text[:MAX_HTML])  # no half of a tag
     if "<" in text or "&" in text:
-        text = _without_tags(_without_tags(text[:MAX_HTML]))  # twice: &lt;b&gt; becomes <b>
-    text = "".join(" " if unicodedata.category(c) in UNSEEN else c for c in text[:MAX_HTML])
+        text = _without_tags(_without_tags(text))  # twice: &lt;b&gt; becomes <b>
+    text = "".join(" " if unicodedata.category(c) in UNSEEN else c for c in text)
     text = TURNING.sub("", text).replace("<", " ").replace(">", " ")
     line = " ".join(text.split())
     return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 3] + "..."

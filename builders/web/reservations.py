@@ -94,7 +94,9 @@ class Tdmrep:
             if matches(rule.location, url):
                 if not rule.reserved:
                     break
-                return _reserved(site.answer, "tdm_reserved", f"found location {rule.location!r}")
+                return _reserved(
+                    site.answer, "tdm_reserved", f"found location {rule.location[:100]!r}"
+                )
         return site.answer
 
     def _read(self, site: str) -> _Site:

@@ -46,11 +46,11 @@ Cells = Mapping[str, str] | str
 Row = tuple[str, Cells]
 
 
-def read_list(path: Path, licence: str = "") -> Iterator[Photograph | Fault]:
+def read_list(path: Path) -> Iterator[Photograph | Fault]:
     """Yield what each row of a list is: a photograph, or what is wrong with it.
 
-    `licence` is what holds for rows that say none. A txt file has an address in a line and perhaps
-    its licence behind it. Raises MissingError if there is no file, UsageError if it is no list.
+    A txt file has an address in a line and its licence behind it. Raises MissingError if there is
+    no file, UsageError if it is no list.
     """
     if not path.is_file():
         raise MissingError(f"{path}: no such file; expected a list of photographs with {EXPECTED}")
@@ -59,7 +59,7 @@ def read_list(path: Path, licence: str = "") -> Iterator[Photograph | Fault]:
         raise UsageError(f"{path}: found {path.suffix or 'no ending'!r}, expected {ENDINGS}")
     places: dict[str, str] = {}
     for place, cells in read(path):
-        row = _photograph(place, cells, licence)
+        row = _photograph(place, cells)
         if isinstance(row, Photograph):
             first = places.setdefault(row.url, place)
             if first != place:
@@ -67,7 +67,7 @@ def read_list(path: Path, licence: str = "") -> Iterator[Photograph | Fault]:
         yield row
 
 
-def _photograph(place: str, cells: Cells, licence: str) -> Photograph | Fault:
+def _photograph(place: str, cells: Cells) -> Photograph | Fault:
     if isinstance(cells, str):
         return Fault(place, "malformed_row", cells)
     url = cells.get("url", "")
@@ -75,7 +75,7 @@ def _photograph(place: str, cells: Cells, licence: str) -> Photograph | Fault:
     if fault:
         return Fault(place, *fault)
     said = {name: cells[name] for name in ("licence", "licence_url") if cells.get(name)}
-    found = agreed(*said.values()) if said else agreed(licence)
+    found = agreed(*said.values())
     if found is None:
         words = " and ".join(repr(text[:SHOWN_LENGTH]) for text in said.values())
         return Fault(place, "unknown_licence", f"found {words or 'no licence'}, {KNOWN}")
@@ -181,7 +181,9 @@ def _parquet(path: Path) -> Iterator[Row]:
                     cells = {ours: column[i].strip() for ours, column in found.items()}
                     yield f"{path.name}, row {number}", cells
                     number += 1
-    except (pa.ArrowException, OSError) as error:
+            if number != file.metadata.num_rows:
+                raise OSError(f"found {number} rows, expected {file.metadata.num_rows}")
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names that are no UTF-8
         said = " ".join(str(error).split())[:SHOWN_LENGTH]
         raise UsageError(f"{path}, row {number}: cannot be read as Parquet ({said})") from None
 
