@@ -216,7 +216,7 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(UsageError, match="found schema 99, expected 1"):
+    with pytest.raises(UsageError, match="found schema 99, expected 2"):
         Catalog(path)
 
 
