@@ -80,6 +80,8 @@ BEGIN INSERT INTO changes (stage, image) VALUES ({_stage}, {_row}.image); END;
 """
 
 IMAGES_AT_ONCE = 500
+# Of the file in memory: looking up every image of a stage goes back and forth in it.
+CACHE_KIB = 65_536
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Catalog:
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(
