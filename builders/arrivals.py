@@ -31,7 +31,8 @@ def take_in(index: SampleIndex, new: ViewTable, limits: Limits) -> NDArray[np.in
     row = np.zeros(first.size, dtype=np.int64)
     row[: len(old)] = old_rows
     row[fresh] = store.count + np.arange(fresh.size)
-    edges = near_edges(both, limits, leaders, leaders >= len(old), rank_by_hashes(both))
-    index.add_edges(edges.between(row[edges.a], row[edges.b]))
+    if leaders.size > 1:
+        edges = near_edges(both, limits, leaders, leaders >= len(old), rank_by_hashes(both))
+        index.add_edges(edges.between(row[edges.a], row[edges.b]))
     store.append(new.rows(fresh - len(old)))
     return row[first[len(old) :]]

@@ -77,8 +77,8 @@ class HashStore:
             small.truncate(self._sizes()[0])
             large.seek(8 * start * len(HASHED) * WORDS)
             large.write(table.views256.tobytes())
-            for first in range(start, self.count, CHUNK_ROWS):
-                self._write_chunk(small, table, start, first // CHUNK_ROWS)
+            for chunk in range(start // CHUNK_ROWS, -(-self.count // CHUNK_ROWS)):
+                self._write_chunk(small, table, start, chunk)
             for file in (small, large):
                 file.flush()
                 os.fsync(file.fileno())

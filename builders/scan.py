@@ -17,6 +17,9 @@ from .hash_store import CHUNK_ROWS, HashStore
 from .hash_table import Hashes, ViewTable
 from .views import HASHED
 
+# Several parts each, for other programs may hold one of the threads up.
+PARTS_PER_THREAD = 4
+
 
 @dataclass(frozen=True)
 class _Queries:
@@ -42,14 +45,16 @@ def rows_near(store: HashStore, new: ViewTable, limits: Limits) -> NDArray[np.in
     arrays = (queries.starts, queries.hashes64, queries.hashes256, queries.most_bits256)
     chunks, views256 = store.chunks, store.views256
     threads = min(worker_count(0), len(chunks))
+    edges = np.linspace(0, len(chunks), PARTS_PER_THREAD * threads + 1).astype(int).tolist()
 
-    def scan(number: int) -> None:
-        first = number * CHUNK_ROWS
-        size = min(CHUNK_ROWS, store.count - first)
-        _scan(chunks[number], views256, first, size, *arrays, limits.bits64, near)
+    def scan(first: int, end: int) -> None:
+        _scan(chunks, views256, store.count, first, end, *arrays, limits.bits64, near)
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(scan, range(len(chunks))))
+    if threads == 1:
+        scan(0, len(chunks))
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(scan, edges[:-1], edges[1:]))
     return np.flatnonzero(near)
 
 
@@ -74,23 +79,21 @@ def _queries(new: ViewTable, limits: Limits) -> _Queries:
 
 @compiled
 def _scan(
-    chunk: Any, views256: Any, first: Any, size: Any,
+    chunks: Any, views256: Any, count: Any, first: Any, end: Any,
     starts: Any, hashes64: Any, hashes256: Any, most_bits256: Any, radius: Any, near: Any,
 ) -> None:  # fmt: skip
-    """Mark in `near` which rows of a chunk, beginning with row `first`, are near some query."""
-    for view in range(starts.size - 1):
-        column = chunk[view, :size]
-        for query in range(starts[view], starts[view + 1]):
-            if _hits(hashes64[query], column, radius):
-                for i in range(size):
-                    if popcount(hashes64[query] ^ column[i]) <= radius:
-                        bits = 0
-                        for word in range(4):
-                            bits += popcount(
-                                hashes256[query, word] ^ views256[first + i, view, word]
-                            )
-                        if bits <= most_bits256[query]:
-                            near[first + i] = True
+    """Mark in `near` which rows of the chunks `first` to `end` are near some query."""
+    for chunk in range(first, end):
+        row = chunk * chunks.shape[2]
+        size = min(chunks.shape[2], count - row)
+        for view in range(starts.size - 1):
+            column = chunks[chunk, view, :size]
+            for query in range(starts[view], starts[view + 1]):
+                if _hits(hashes64[query], column, radius):
+                    _mark(
+                        hashes64[query], hashes256[query], column, views256[row:, view],
+                        radius, most_bits256[query], near[row:],
+                    )  # fmt: skip
 
 
 @compiled
@@ -100,3 +103,16 @@ def _hits(x: Any, column: Any, radius: Any) -> Any:
     for i in range(column.size):
         hits += popcount(x ^ column[i]) <= radius
     return hits
+
+
+@compiled
+def _mark(
+    x64: Any, x256: Any, column: Any, column256: Any, radius: Any, most_bits256: Any, near: Any
+) -> None:
+    for i in range(column.size):
+        if popcount(x64 ^ column[i]) <= radius:
+            bits = 0
+            for word in range(4):
+                bits += popcount(x256[word] ^ column256[i, word])
+            if bits <= most_bits256:
+                near[i] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from occlufer.builders import dedup
 from occlufer.builders.hash_table import SHAPES, in_hex
 from occlufer.builders.pixels import encode_png
+from occlufer.builders.sample_index import open_index
 from occlufer.builders.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Reject, Result, Vote
@@ -84,11 +87,12 @@ NUMBERS = 16
 draw = np.random.default_rng(7)
 SAMPLES = [
     Made(
-        n,
-        n % 2,
-        *(int(draw.integers(0, most)) for most in (8, 9)),
-        int(draw.integers(0, 4) == 0),
-        int(draw.integers(1, 3)),
+        number=n,
+        line=n % 2,
+        place=int(draw.integers(0, 8)),
+        part_place=int(draw.integers(0, 9)),
+        picture=int(draw.integers(0, 4) == 0),
+        size_bytes=int(draw.integers(1, 3)),
     )
     for n in range(NUMBERS)
 ]
@@ -202,3 +206,133 @@ def never_whole(stage: FollowingStage) -> FollowingStage:
         raise AssertionError("not followed")
 
     return FollowingStage(stage.name, stage.after, stage.params, whole, stage.update)
+
+
+# What can go wrong --------------------------------------------------------------------------------
+
+
+def record(number: int, name: str = "", subject: str | None = None) -> Record:
+    made = f"image{number:02d}"
+    return Record(f"s0/{name or number}", "s0", "1", Facts(subject=subject), made)
+
+
+@pytest.fixture
+def followed(workspace: Workspace, textured: Textured) -> Workspace:
+    """A workspace with ten samples whose results are known."""
+    change(workspace, textured, [record(i) for i in range(10)])
+    run_stage(stage_of({}, **TIGHT), workspace, 1)
+    return workspace
+
+
+def ends_as_from_nothing(workspace: Workspace, textured: Textured) -> bool:
+    """Run the stage, and return whether its results are those of a new workspace."""
+    stage = stage_of({}, **TIGHT)
+    run_stage(stage, workspace, 1)
+    records = list(workspace.catalog.records())
+    folder = workspace.folder.with_name("nothing")
+    return results(workspace) == from_nothing(folder, textured, records, stage)
+
+
+KILLS = {
+    "while-hashes-are-written": "occlufer.builders.hash_store.HashStore.append",
+    "before-the-index-is-committed": "occlufer.builders.dedup.follow_changes",
+    "before-the-catalog-is-committed": "occlufer.catalog.Catalog.update_results",
+}
+
+
+@pytest.mark.parametrize("place", KILLS.values(), ids=KILLS)
+def test_a_kill_at_any_moment_changes_nothing_in_the_end(
+    followed: Workspace, textured: Textured, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    before = results(followed)
+    change(followed, textured, [record(i) for i in range(10, NUMBERS)])
+    module, _, name = place.rpartition(".")
+    work = pkgutil.resolve_name(module)
+    done = getattr(work, name)
+
+    def killed(*arguments: Any) -> None:
+        if name != "update_results":
+            done(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(stage_of({}, **TIGHT), followed, 1)
+    assert results(followed) == before
+    assert ends_as_from_nothing(followed, textured)
+
+
+def cut_short(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def scribble(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"no database, but as long as one " * 50)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "all-is-gone": shutil.rmtree,
+    "hashes-are-gone": lambda folder: (folder / "views64").unlink(),
+    "short-hashes": lambda folder: cut_short(folder, "views64"),
+    "short-long-hashes": lambda folder: cut_short(folder, "views256"),
+    "no-database": lambda folder: scribble(folder, "index.sqlite"),
+    "short-database": lambda folder: cut_short(folder, "index.sqlite"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_index_is_made_anew(
+    followed: Workspace, textured: Textured, damage: Callable[[Path], object]
+) -> None:
+    damage(followed.folder / "dedup")
+    change(followed, textured, [record(i) for i in range(10, NUMBERS)])
+    assert ends_as_from_nothing(followed, textured)
+    followed.catalog.forget_records(["s0/4"])
+    assert run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1) > 0
+
+
+def test_an_index_of_another_workspace_is_not_followed(
+    followed: Workspace, textured: Textured, tmp_path: Path
+) -> None:
+    with open_workspace(tmp_path / "other") as other:
+        change(other, textured, [record(i) for i in range(5, NUMBERS)])
+        run_stage(stage_of({}, **TIGHT), other, 1)
+        shutil.rmtree(followed.folder / "dedup")
+        shutil.copytree(other.folder / "dedup", followed.folder / "dedup")
+    followed.catalog.forget_records(["s0/4"])
+    assert ends_as_from_nothing(followed, textured)
+
+
+def test_an_index_of_samples_that_are_gone_is_made_anew(
+    followed: Workspace, textured: Textured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dedup, "SPARE_ROWS", 0)
+    followed.catalog.forget_records([f"s0/{i}" for i in range(8)])
+    run_stage(stage_of({}), followed, 1)
+    with open_index(followed.folder / "dedup", dedup.rules(followed, DedupConfig())) as index:
+        assert index.hashes.count == index.count() == 2
+    assert ends_as_from_nothing(followed, textured)
+
+
+def test_many_changes_are_not_followed_one_by_one(
+    followed: Workspace, textured: Textured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dedup, "FEW_SAMPLES", 2)
+    change(followed, textured, [record(10), record(11)])
+    run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+    change(followed, textured, [record(i) for i in (12, 13, 14)])
+    with pytest.raises(AssertionError, match="not followed"):
+        run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+
+
+def test_a_change_writes_no_result_but_those_it_touches(
+    followed: Workspace, textured: Textured
+) -> None:
+    change(followed, textured, [record(0, "again")])
+    touched = run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+    assert 1 <= touched < 10
+    before = followed.catalog.revisions(["dedup"])
+    assert ends_as_from_nothing(followed, textured)
+    assert followed.catalog.revisions(["dedup"]) == before
