@@ -6,10 +6,11 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from occlufer import change_log
+from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result
 
@@ -48,49 +49,9 @@ CREATE TABLE revisions (            -- counts a stage's changes, so that later s
 ) WITHOUT ROWID;
 """
 
-# Triggers, so that no way of changing a row can forget to tell.
-CHANGE_LOG = """
-CREATE TABLE marks (                -- up to where a stage has followed the changes before it
-    stage TEXT PRIMARY KEY,
-    watches TEXT NOT NULL,          -- ' gather faces ... ': whose changes are logged for it
-    seq INTEGER NOT NULL,           -- the last change that its results know of
-    params TEXT NOT NULL,           -- the fingerprint of its settings then
-    state TEXT NOT NULL             -- the name of what it keeps of them outside the catalog
-) WITHOUT ROWID;
-CREATE TABLE changes (              -- which images were touched, while somebody watches
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    stage TEXT NOT NULL,
-    image TEXT NOT NULL
-);
-"""
-_TOUCHES = (
-    ("records", "INSERT", "'gather'", ("NEW",)),
-    ("records", "UPDATE", "'gather'", ("OLD", "NEW")),
-    ("records", "DELETE", "'gather'", ("OLD",)),
-    ("results", "INSERT", "NEW.stage", ("NEW",)),
-    ("results", "UPDATE", "NEW.stage", ("NEW",)),
-    ("results", "DELETE", "OLD.stage", ("OLD",)),
-)
-for _table, _event, _stage, _rows in _TOUCHES:
-    for _row in _rows:
-        CHANGE_LOG += f"""
-CREATE TRIGGER {_table}_{_event}_{_row} AFTER {_event} ON {_table} WHEN {_row}.image IS NOT NULL
-    AND EXISTS (SELECT 1 FROM marks WHERE instr(watches, ' ' || {_stage} || ' '))
-BEGIN INSERT INTO changes (stage, image) VALUES ({_stage}, {_row}.image); END;
-"""
-
 IMAGES_AT_ONCE = 500
 # Of the file in memory: looking up every image of a stage goes back and forth in it.
 CACHE_KIB = 65_536
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Up to where a stage has followed the changes before it."""
-
-    seq: int
-    params: str
-    state: str
 
 
 class Catalog:
@@ -341,10 +302,7 @@ class Catalog:
             self._set_fingerprint(stage, "", fingerprint)
             self._bump(stage, len(gone) + len(new))
             if mark is not None:
-                row = (stage, f" {' '.join(watches)} ", mark.seq, mark.params, mark.state)
-                self._db.execute("INSERT OR REPLACE INTO marks VALUES (?,?,?,?,?)", row)
-                # What everybody has seen is of no use to anybody.
-                self._db.execute("DELETE FROM changes WHERE seq <= (SELECT min(seq) FROM marks)")
+                change_log.put_mark(self._db, stage, mark, watches)
 
     # What was made from what ---------------------------------------------------------------------
 
@@ -356,21 +314,15 @@ class Catalog:
 
     def mark(self, stage: str) -> Mark | None:
         """Return up to where `stage` has followed the changes before it; None if it never did."""
-        query = "SELECT seq, params, state FROM marks WHERE stage = ?"
-        row = self._db.execute(query, (stage,)).fetchone()
-        return None if row is None else Mark(*row)
+        return change_log.mark_of(self._db, stage)
 
     def last_change(self) -> int:
         """Return the number of the last change that was logged."""
-        query = "SELECT seq FROM sqlite_sequence WHERE name = 'changes'"
-        row = self._db.execute(query).fetchone()
-        return 0 if row is None else int(row[0])
+        return change_log.last_change(self._db)
 
     def changed_since(self, seq: int, stages: Sequence[str]) -> set[str]:
         """Return the images that `stages` have touched after the change number `seq`."""
-        places = ",".join("?" * len(stages))
-        query = f"SELECT DISTINCT image FROM changes WHERE seq > ? AND stage IN ({places})"
-        return {row[0] for row in self._db.execute(query, (seq, *stages))}
+        return change_log.changed_since(self._db, seq, stages)
 
     def start_stage(self, stage: str, fingerprint: str) -> None:
         """Delete the results of `stage` if they were made under another fingerprint."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from occlufer.catalog import Mark
+from occlufer.change_log import Mark
 from occlufer.engine import map_local
 from occlufer.errors import OccluferError
 from occlufer.images import ImageStore
