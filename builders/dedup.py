@@ -158,7 +158,7 @@ def follow(
     """Return what `cluster_samples` would change in its results now; None if it had better run."""
     folder = workspace.folder / FOLDER
     with open_index(folder, rules(workspace, settings)) as index:
-        most = max(FEW_SAMPLES, int(FEW_SHARE * index.count()))
+        most = max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
         if index.state != changes.before or len(changes.images) > most:
             return None
         with index.changing(changes.after):
