@@ -59,7 +59,7 @@ def bars_of(what: str, found: dict[int, dict[str, Any]]) -> list[Bar]:
 def linear_ns(found: dict[int, dict[str, Any]]) -> float:
     """Return the nanoseconds that each sample adds: the scan of hashes is the part that grows."""
     small, large = (1e9 * found[size]["unlike"]["cpu_s"]["median"] for size in SIZES[::2])
-    return round((large - small) / (SIZES[-1] - SIZES[0]), 1)
+    return float(round((large - small) / (SIZES[-1] - SIZES[0]), 1))
 
 
 def measured(folder: Path, size: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import sqlite3
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from .clusters import Clusters, cluster, find_duplicates, limits
 from .follow import follow_changes
 from .group_file import read_groups
 from .hashes import hash_images
-from .sample_index import SampleIndex, open_index
+from .sample_index import SampleIndex, is_damage, open_index
 from .samples import Sample, read_hashes, read_samples
 from .search import neighbours
 from .verdicts import nearest_kin, result_of, verdict_of
@@ -78,13 +79,26 @@ def cluster_samples(
     and does not depend on the order in which images came. `groups` is {record: group}. The index
     comes to `state`.
     """
+    _warn_of_unknown(workspace, {*groups, *settings.keep})
+    try:
+        return _cluster_indexed(workspace, state, settings, groups)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        log.warning("dedup: the index is made anew: %s", error)
+        shutil.rmtree(workspace.folder / FOLDER)
+    return _cluster_indexed(workspace, state, settings, groups)
+
+
+def _cluster_indexed(
+    workspace: Workspace, state: str, settings: DedupConfig, groups: Mapping[str, str]
+) -> list[Result]:
     images = workspace.catalog.images_passing(AFTER)
     folder, made_by = workspace.folder / FOLDER, rules(workspace, settings)
     with open_index(folder, made_by) as index:
         wasteful = index.hashes.count > 2 * len(images) + SPARE_ROWS
     if wasteful:
         shutil.rmtree(folder)
-    _warn_of_unknown(workspace, {*groups, *settings.keep})
     with open_index(folder, made_by) as index, index.changing(state):
         samples = _all_samples(workspace, index, images, settings, groups)
         return _clustered(workspace, index, samples, settings)
@@ -157,9 +171,15 @@ def follow(
 ) -> Update | None:
     """Return what `cluster_samples` would change in its results now; None if it had better run."""
     folder = workspace.folder / FOLDER
-    with open_index(folder, rules(workspace, settings)) as index:
-        most = max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
-        if index.state != changes.before or len(changes.images) > most:
-            return None
-        with index.changing(changes.after):
-            return follow_changes(workspace, index, changes.images, settings, groups)
+    try:
+        with open_index(folder, rules(workspace, settings)) as index:
+            most = max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
+            if index.state != changes.before or len(changes.images) > most:
+                return None
+            with index.changing(changes.after):
+                return follow_changes(workspace, index, changes.images, settings, groups)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        log.warning("dedup: the index cannot be read: %s", error)
+        return None

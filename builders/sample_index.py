@@ -261,6 +261,11 @@ class OtherRulesError(Exception):
     """The index was made by other rules."""
 
 
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return whether the file is damaged; a full disk or a lock says nothing of the file."""
+    return not isinstance(error, sqlite3.OperationalError)
+
+
 @contextlib.contextmanager
 def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
     """Open the index in `folder` until the block ends; `rules` name what its contents depend on.
@@ -270,8 +275,8 @@ def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
     try:
         index = SampleIndex(folder, rules)
     except (OtherRulesError, ShortStoreError, sqlite3.DatabaseError) as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise  # a full disk, a lock: the files themselves may be whole
+        if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+            raise
         log.info("dedup: the index is made anew: %s", error)
         shutil.rmtree(folder)
         index = SampleIndex(folder, rules)

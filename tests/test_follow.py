@@ -272,12 +272,19 @@ def scribble(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"no database, but as long as one " * 50)
 
 
+def spoil_pages(folder: Path) -> None:
+    path = folder / "index.sqlite"
+    data = path.read_bytes()
+    path.write_bytes(data[:8192] + b"\xff" * (len(data) - 8192))
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "all-is-gone": shutil.rmtree,
     "hashes-are-gone": lambda folder: (folder / "views64").unlink(),
     "short-hashes": lambda folder: cut_short(folder, "views64"),
     "short-long-hashes": lambda folder: cut_short(folder, "views256"),
     "no-database": lambda folder: scribble(folder, "index.sqlite"),
+    "bad-pages": spoil_pages,
     "short-database": lambda folder: cut_short(folder, "index.sqlite"),
 }
 
