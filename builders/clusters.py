@@ -26,6 +26,9 @@ from .views import small, thumbnail
 PICTURES_KEPT = 2_000
 VIEWS_KEPT = 10_000
 
+Measure = tuple[int, int, int, int]
+"""Positions a and b, and as what they are seen and taken."""
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -76,7 +79,7 @@ def cluster_looks(
         table, limits(settings), leaders, np.ones(leaders.size, dtype=bool), np.arange(first.size)
     )
     names = [f"{looks[i].sha256} {place:09d}" for place, i in enumerate(order)]
-    found = cluster(names, first, edges, lambda place: grey(order[place]), settings)
+    found = cluster(names, first, edges, Verifier(lambda place: grey(order[place]), {}), settings)
     return _placed(found, order)
 
 
@@ -84,41 +87,53 @@ def cluster(
     images: list[str],
     first: NDArray[np.int64],
     edges: Edges,
-    grey: Callable[[int], Grey],
+    difference: Callable[[Edge], float],
     settings: DedupConfig,
     joined: Iterable[tuple[int, int]] = (),
     protected: Collection[int] = (),
-    measured: dict[Edge, float] | None = None,
 ) -> Clusters:
     """Return the clusters of images in the order of precedence.
 
-    `first` and `edges` are those of `first_alike` and `near_edges`, `grey` gives the picture at a
-    position. Pairs that are `joined` are in one group; `protected` positions are never dropped.
-    Block differences are taken from `measured` and added to it.
+    `first` and `edges` are those of `first_alike` and `near_edges`, `difference` is a `Verifier`.
+    Pairs that are `joined` are in one group; `protected` positions are never dropped.
     """
-    known = {} if measured is None else measured
-
-    @lru_cache(maxsize=PICTURES_KEPT)
-    def picture(position: int) -> Any:
-        return small(grey(position))
-
-    @lru_cache(maxsize=VIEWS_KEPT)
-    def seen(position: int, view: int) -> Any:
-        return thumbnail(picture(position), NAMES[view])
-
-    def difference(edge: Edge) -> float:
-        if edge not in known:
-            known[edge] = block_difference(seen(edge.a, edge.seen), seen(edge.b, edge.taken))
-        return known[edge]
-
     dropped = star_clusters(first.tolist(), edges, difference, settings.block_difference, protected)
     copies = [(i, drop.kept) for i, drop in dropped.items()]
-    alike = [Likeness(edge.a, edge.b, edge.bits256) for edge in edges]
-    alike += [Likeness(i, leader, 0) for i, leader in enumerate(first.tolist()) if i != leader]
     groups = find_groups(
-        images, [*copies, *joined], alike, settings.group_size, settings.group_width
+        images,
+        [*copies, *joined],
+        likenesses(first, edges),
+        settings.group_size,
+        settings.group_width,
     )
     return Clusters(dropped, groups.names, groups.cut)
+
+
+def likenesses(first: NDArray[np.int64], edges: Edges) -> list[Likeness]:
+    """Return who looks like whom, from what `first_alike` and `near_edges` tell."""
+    alike = [Likeness(edge.a, edge.b, edge.bits256) for edge in edges]
+    alike += [Likeness(i, leader, 0) for i, leader in enumerate(first.tolist()) if i != leader]
+    return alike
+
+
+class Verifier:
+    """Measures the block difference of the pictures at the ends of an edge, once."""
+
+    def __init__(self, grey: Callable[[int], Grey], measured: dict[Measure, float]) -> None:
+        """Take what gives the picture at a position, and what is known; that is added to."""
+        self.measured = measured
+        self._picture = lru_cache(maxsize=PICTURES_KEPT)(lambda position: small(grey(position)))
+        self._seen = lru_cache(maxsize=VIEWS_KEPT)(
+            lambda position, view: thumbnail(self._picture(position), NAMES[view])
+        )
+
+    def __call__(self, edge: Edge) -> float:
+        """Return the block difference in grey levels."""
+        measure = (edge.a, edge.b, edge.seen, edge.taken)
+        if measure not in self.measured:
+            ends = self._seen(edge.a, edge.seen), self._seen(edge.b, edge.taken)
+            self.measured[measure] = block_difference(*ends)
+        return self.measured[measure]
 
 
 def limits(settings: DedupConfig) -> Limits:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .hash_table import HashTable
+from .hash_table import HashTable, ViewTable
 from .search import Pairs, distances, neighbour_blocks
 from .views import HASHED, ITSELF, MIRROR, PARTS, POSITION, VIEWS
 
@@ -53,6 +53,15 @@ class Edges:
         columns = (getattr(self, field.name).tolist() for field in fields(self))
         yield from map(Edge, *columns)
 
+    @property
+    def of_parts(self) -> NDArray[np.bool_]:
+        """Whether only a part of the pictures is near, (n,)."""
+        return np.asarray(IS_PART[self.seen])
+
+    def between(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> Edges:
+        """Return the edges with other ends."""
+        return replace(self, a=a, b=b)
+
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Edges:
         """Return the chosen edges."""
         return Edges(*(getattr(self, field.name)[chosen] for field in fields(self)))
@@ -87,24 +96,36 @@ COMPARED = (
     (tuple(POSITION[view] for view in VIEWS), (POSITION[ITSELF], POSITION[MIRROR])),
     *(((POSITION[part],), (POSITION[part], POSITION[f"{part} of the {MIRROR}"])) for part in PARTS),
 )
+Table = HashTable | ViewTable
+
 # So many hashes, about, are searched at once: a few pictures in a few calls, many in many.
 HASHES_AT_ONCE = 1 << 20
 # Beyond so many edges, all but the nearest of each pair are let go of.
 EDGES_HELD = 1 << 22
 
 
-def first_alike(table: HashTable) -> NDArray[np.int64]:
-    """Return, for every picture, the first one that has the very same hashes, int64 (n,).
-
-    Only such first ones are searched: a thousand copies of one picture are half a million pairs.
-    """
+def digests(table: Table) -> NDArray[np.uint64]:
+    """Return a number for every picture, (n,), that says which hashes it has."""
     words = 5 * len(HASHED)
     factors = np.random.default_rng(0).integers(1, 2**63, words, dtype=np.uint64) | np.uint64(1)
     mixed = np.zeros(len(table), dtype=np.uint64)
     for place, factor in enumerate(factors):  # a word at a time: all at once would double the table
         view, word = divmod(place, 5)
         mixed += factor * (table.views256[:, view, word] if word < 4 else table.views64[:, view])
-    _, firsts, places = np.unique(mixed, return_index=True, return_inverse=True)
+    return mixed
+
+
+def rank_by_hashes(table: Table) -> NDArray[np.int64]:
+    """Return a rank for every picture, (n,), that its own hashes decide, not when it came."""
+    return np.asarray(np.argsort(np.argsort(digests(table), kind="stable")), dtype=np.int64)
+
+
+def first_alike(table: Table) -> NDArray[np.int64]:
+    """Return, for every picture, the first one that has the very same hashes, int64 (n,).
+
+    Only such first ones are searched: a thousand copies of one picture are half a million pairs.
+    """
+    _, firsts, places = np.unique(digests(table), return_index=True, return_inverse=True)
     first = firsts[places]
     alike = (table.views64 == table.views64[first]).all(axis=1)
     alike &= (table.views256 == table.views256[first]).all(axis=(1, 2))
@@ -112,7 +133,7 @@ def first_alike(table: HashTable) -> NDArray[np.int64]:
 
 
 def near_edges(
-    table: HashTable,
+    table: Table,
     limits: Limits,
     among: NDArray[np.int64],
     new: NDArray[np.bool_],
@@ -147,7 +168,7 @@ def near_edges(
     return _nearest(joined(held), rank)
 
 
-def edges_between(table: HashTable, other: HashTable, limits: Limits) -> Edges:
+def edges_between(table: Table, other: Table, limits: Limits) -> Edges:
     """Return an edge of each near pair of a picture of `table` (a) and one of `other` (b).
 
     Both are seen in every view, so that either may be a cut-out of the other: `seen` is of the one
@@ -175,9 +196,9 @@ def _nearest(edges: Edges, rank: NDArray[np.int64]) -> Edges:
 
 
 def _compare(
-    table: HashTable,
+    table: Table,
     a: NDArray[np.int64],
-    other: HashTable,
+    other: Table,
     b: NDArray[np.int64],
     limits: Limits,
 ) -> Iterator[Edges]:
@@ -195,9 +216,7 @@ def _compare(
                 yield _confirmed(table, a, other, b, seen, taken, pairs, limits)
 
 
-def _columns(
-    table: HashTable, rows: NDArray[np.int64], positions: Sequence[int]
-) -> NDArray[np.uint64]:
+def _columns(table: Table, rows: NDArray[np.int64], positions: Sequence[int]) -> NDArray[np.uint64]:
     """Return the hashes of these views of these rows, one view after the other."""
     chosen: Any = rows
     if rows.size == len(table) and np.array_equal(rows, np.arange(rows.size)):
@@ -207,9 +226,9 @@ def _columns(
 
 
 def _confirmed(
-    table: HashTable,
+    table: Table,
     a: NDArray[np.int64],
-    other: HashTable,
+    other: Table,
     b: NDArray[np.int64],
     seen: NDArray[np.int64],
     taken: NDArray[np.int64],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,24 @@ VERSION_KEY = b"occlufer_hashes"
 
 
 @dataclass(frozen=True)
+class ViewTable:
+    """What is searched of n pictures: the hashes of their views and parts."""
+
+    views64: Hashes
+    """(n, len(HASHED)), those of one view side by side in memory."""
+    views256: Hashes
+    """(n, len(HASHED), 4)."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        return int(self.views64.shape[0])
+
+    def rows(self, chosen: Any) -> ViewTable:
+        """Return the table of the chosen rows, an index or mask of numpy's."""
+        return ViewTable(np.asfortranarray(self.views64[chosen]), self.views256[chosen])
+
+
+@dataclass(frozen=True)
 class HashTable:
     """The hashes of n pictures; the first bit of a hash is the highest one of its first word."""
 
@@ -56,6 +74,13 @@ class HashTable:
     def rows(self, chosen: Any) -> HashTable:
         """Return the table of the chosen rows, an index or mask of numpy's."""
         return HashTable(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def joined_views(tables: Sequence[ViewTable]) -> ViewTable:
+    """Return the rows of all tables, one table after the other."""
+    views64 = np.concatenate([table.views64 for table in tables])
+    views256 = np.concatenate([table.views256 for table in tables])
+    return ViewTable(np.asfortranarray(views64), views256)
 
 
 def table_of(rows: Iterable[Mapping[str, Hashes]], views: bool = True) -> HashTable:

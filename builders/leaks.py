@@ -82,12 +82,10 @@ def stage(config: BuildConfig) -> SetStage:
 
 def params(config: BuildConfig) -> dict[str, Any]:
     """Return the settings as JSON has them, and the registered test sets by their content."""
-    for path in registered(config.workspace).values():
+    files = {}
+    for name, path in registered(config.workspace).items():
         check_version(path)
-    files = {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in registered(config.workspace).items()
-    }
+        files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     bits = {name: value for name, value in vars(config.leaks).items() if name != "action"}
     # What fails and what is only reported is found alike.
     drop = config.leaks.action == "drop"

@@ -28,6 +28,8 @@ Indices = NDArray[np.int64]
 BLOCK_PAIRS = 1 << 20
 # Two megabytes of hashes: they stay in a processor's cache, and threads share the pieces.
 TILE = 1 << 18
+# To compare so many takes no longer than to start a thread.
+FEW_PAIRS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def neighbour_blocks(
             yield Pairs(pairs.j, pairs.i, pairs.distance)
         return
     bands = plan(a.size, b.size, radius, other is None)
-    threads = worker_count(workers)
-    with ThreadPoolExecutor(threads) as pool:
+    threads = worker_count(workers) if a.size * b.size > FEW_PAIRS else 1
+    with ThreadPoolExecutor(threads) as pool:  # starts no thread before there is work for it
         for number, band in enumerate(bands):
             if band.width == 0 and other is not None:
                 joins = _tiles(a, b, radius)
@@ -89,6 +91,9 @@ def neighbour_blocks(
 
 def _run(joins: list[_Join], pool: ThreadPoolExecutor, threads: int) -> Iterator[Pairs]:
     """Yield what the joins find, a block at a time; as many as there are threads are under way."""
+    if threads == 1:
+        yield from _run_here(joins)
+        return
     parts = 8 * threads // len(joins) + 1
     waiting = deque((join, cursor) for join in joins for cursor in join.cursors(parts))
     under_way: deque[tuple[_Join, Future[tuple[Pairs, _Cursor | None]]]] = deque()
@@ -102,6 +107,17 @@ def _run(joins: list[_Join], pool: ThreadPoolExecutor, threads: int) -> Iterator
             waiting.appendleft((join, rest))
         if pairs.i.size:
             yield pairs
+
+
+def _run_here(joins: list[_Join]) -> Iterator[Pairs]:
+    """Yield what the joins find, a block at a time, without a thread."""
+    for join in joins:
+        for cursor in join.cursors(1):
+            rest: _Cursor | None = cursor
+            while rest is not None:
+                pairs, rest = join.run(rest)
+                if pairs.i.size:
+                    yield pairs
 
 
 def distances(a: Hashes, b: Hashes) -> Indices:

@@ -35,13 +35,15 @@ def star_clusters(
     block_difference: Callable[[Edge], float],
     most: float,
     protected: Collection[int] = (),
+    dropped_before: Collection[int] = (),
 ) -> dict[int, Drop]:
     """Return {dropped position: why} for pictures in the order of precedence.
 
     Whoever comes first is kept; a picture is dropped only for one that is kept and that it was
     itself compared with, so likeness never travels along a chain. The pixels may differ by `most`
     grey levels in a block, beyond FAR_BITS256 by FAR_SHARE of it. Only what could still be dropped
-    is verified: once a picture, not once a pair. `protected` positions are never dropped.
+    is verified: once a picture, not once a pair. `protected` positions are never dropped; of
+    those `dropped_before` it is known that they are, for what does not matter here.
 
     `first` says of every position which one is the first with the very same hashes; `edges` are
     between such first ones and stand for all that are like them.
@@ -54,15 +56,16 @@ def star_clusters(
         if not edge.of_a_part:
             by_first.setdefault(edge.a, []).append(edge)
             by_first.setdefault(edge.b, []).append(edge)
+    settled = {*protected, *dropped_before}
     dropped: dict[int, Drop] = {}
     for kept, leader in enumerate(first):
-        if kept in dropped:
+        if kept in dropped or kept in dropped_before:
             continue
         same = Edge(leader, leader, POSITION[ITSELF], POSITION[ITSELF], 0, 0)
         for edge in (same, *sorted(by_first.get(leader, []), key=_nearness)):
             kept_is_a = edge.a == leader
             for other in alike[edge.b if kept_is_a else edge.a]:
-                if other <= kept or other in dropped or other in protected:
+                if other <= kept or other in dropped or other in settled:
                     continue
                 ends = (kept, other) if kept_is_a else (other, kept)
                 pair = replace(edge, a=ends[0], b=ends[1])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from occlufer import change_log
+from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = """
 CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
@@ -47,6 +49,10 @@ CREATE TABLE revisions (            -- counts a stage's changes, so that later s
 ) WITHOUT ROWID;
 """
 
+IMAGES_AT_ONCE = 500
+# Of the file in memory: looking up every image of a stage goes back and forth in it.
+CACHE_KIB = 65_536
+
 
 class Catalog:
     """An open catalog. Every method that writes is one transaction: all of it stays, or nothing."""
@@ -68,10 +74,15 @@ class Catalog:
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(
-                f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+                f"BEGIN; {TABLES} {CHANGE_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+            )
+        elif version == 1:  # had no log of changes, else the same
+            self._db.executescript(
+                f"BEGIN; {CHANGE_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             )
         elif version != SCHEMA_VERSION:
             raise UsageError(
@@ -157,6 +168,15 @@ class Catalog:
         for image, records in itertools.groupby(rows, key=lambda record: str(record.image)):
             yield image, list(records)
 
+    def holders_of(self, images: Iterable[str]) -> dict[str, list[Record]]:
+        """Return {image: its records, the owner first} of those of `images` that have some."""
+        found: dict[str, list[Record]] = {}
+        for some, places in _in_parts(images):
+            query = f"SELECT {_RECORD} FROM records WHERE image IN ({places}) ORDER BY rank, id"
+            for record in map(_record, self._db.execute(query, some)):
+                found.setdefault(str(record.image), []).append(record)
+        return found
+
     # Results -------------------------------------------------------------------------------------
 
     def images_missing(self, stage: str, after: tuple[str, ...]) -> list[str]:
@@ -177,6 +197,15 @@ class Catalog:
         query = "SELECT DISTINCT image FROM records WHERE image IS NOT NULL"
         query += _passing(stages) + " ORDER BY image"
         return [row[0] for row in self._db.execute(query, stages)]
+
+    def passing_among(self, images: Iterable[str], stages: tuple[str, ...]) -> set[str]:
+        """Return those of `images` that pass all of `stages`."""
+        found: set[str] = set()
+        for some, places in _in_parts(images):
+            query = f"SELECT DISTINCT image FROM records WHERE image IN ({places})"
+            rows = self._db.execute(query + _passing(stages), (*some, *stages))
+            found.update(row[0] for row in rows)
+        return found
 
     def results(self, stage: str) -> Iterator[Result]:
         """Yield the results of `stage`, in the order of images."""
@@ -200,19 +229,34 @@ class Catalog:
         value: dict[str, Any] = json.loads(row[0])
         return value
 
+    def values(self, stage: str, images: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield (image, what `stage` found out about it) of those of `images` it has looked at."""
+        for some, places in _in_parts(images):
+            query = f"SELECT image, value FROM results WHERE stage = ? AND image IN ({places})"
+            for image, value in self._db.execute(query, (stage, *some)):
+                yield image, json.loads(value)
+
     def put_results(self, stage: str, results: Iterable[Result]) -> None:
         """Add the results of a stage that works image by image."""
-        rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+        rows = _result_rows(stage, results)
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?,?,?)", rows)
             self._bump(stage, len(rows))
 
-    def replace_results(self, stage: str, results: Iterable[Result], fingerprint: str) -> None:
+    def replace_results(
+        self,
+        stage: str,
+        results: Iterable[Result],
+        fingerprint: str,
+        mark: Mark | None = None,
+        watches: tuple[str, ...] = (),
+    ) -> None:
         """Put `results` in place of all results of `stage` and note what they were made from.
 
-        A result that is known already is no change: later stages need not run for it.
+        A result that is known already is no change: later stages need not run for it. With a
+        `mark`, later changes of the stages it `watches` are logged for it.
         """
-        rows = [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+        rows = _result_rows(stage, results)
         wanted = {row[1]: row for row in rows}
         same, gone = set(), []
         for row in self._db.execute("SELECT * FROM results WHERE stage = ?", (stage,)):
@@ -221,11 +265,44 @@ class Catalog:
             else:
                 gone.append((stage, row[1]))
         new = [row for row in rows if row[1] not in same]
+        self._change_results(stage, gone, new, fingerprint, mark, watches)
+
+    def update_results(
+        self,
+        stage: str,
+        results: Iterable[Result],
+        gone: Iterable[str],
+        fingerprint: str,
+        mark: Mark,
+        watches: tuple[str, ...],
+    ) -> None:
+        """Put `results` beside the others of `stage`, forget those of the images `gone`."""
+        rows = _result_rows(stage, results)
+        known = {}
+        for some, places in _in_parts(row[1] for row in rows):
+            query = f"SELECT * FROM results WHERE stage = ? AND image IN ({places})"
+            known.update({row[1]: row for row in self._db.execute(query, (stage, *some))})
+        new = [row for row in rows if known.get(row[1]) != row]
+        old = [(stage, row[1]) for row in new if row[1] in known]
+        old += [(stage, image) for image in gone]
+        self._change_results(stage, old, new, fingerprint, mark, watches)
+
+    def _change_results(
+        self,
+        stage: str,
+        gone: list[tuple[str, str]],
+        new: list[tuple[Any, ...]],
+        fingerprint: str,
+        mark: Mark | None,
+        watches: tuple[str, ...],
+    ) -> None:
         with self._transaction():
             self._db.executemany("DELETE FROM results WHERE stage = ? AND image = ?", gone)
             self._db.executemany("INSERT INTO results VALUES (?,?,?,?,?)", new)
             self._set_fingerprint(stage, "", fingerprint)
             self._bump(stage, len(gone) + len(new))
+            if mark is not None:
+                change_log.put_mark(self._db, stage, mark, watches)
 
     # What was made from what ---------------------------------------------------------------------
 
@@ -234,6 +311,18 @@ class Catalog:
         query = "SELECT value FROM fingerprints WHERE stage = ? AND scope = ?"
         row = self._db.execute(query, (stage, scope)).fetchone()
         return None if row is None else str(row[0])
+
+    def mark(self, stage: str) -> Mark | None:
+        """Return up to where `stage` has followed the changes before it; None if it never did."""
+        return change_log.mark_of(self._db, stage)
+
+    def last_change(self) -> int:
+        """Return the number of the last change that was logged."""
+        return change_log.last_change(self._db)
+
+    def changed_since(self, seq: int, stages: Sequence[str]) -> set[str]:
+        """Return the images that `stages` have touched after the change number `seq`."""
+        return change_log.changed_since(self._db, seq, stages)
 
     def start_stage(self, stage: str, fingerprint: str) -> None:
         """Delete the results of `stage` if they were made under another fingerprint."""
@@ -304,6 +393,17 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(
         row[0], row[1], row[2], Facts.from_json(json.loads(row[3])), row[4], reject, row[7]
     )
+
+
+def _result_rows(stage: str, results: Iterable[Result]) -> list[tuple[Any, ...]]:
+    return [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
+
+
+def _in_parts(images: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield some images at a time, and as many question marks: a query takes so many at most."""
+    rest = iter(images)
+    while some := list(itertools.islice(rest, IMAGES_AT_ONCE)):
+        yield some, ",".join("?" * len(some))
 
 
 def _passing(stages: tuple[str, ...]) -> str:

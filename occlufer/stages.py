@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from occlufer.change_log import Mark
 from occlufer.engine import map_local
 from occlufer.errors import OccluferError
 from occlufer.images import ImageStore
@@ -66,13 +68,50 @@ class SetStage:
     """Raises GateError if the build may not go on with what the stage has found."""
 
 
-Stage = ImageStage | SetStage
+@dataclass(frozen=True)
+class Changes:
+    """What has happened to the samples since a stage has last looked at them."""
+
+    images: set[str]
+    """New, changed and gone ones."""
+    before: str
+    """The name of the state in which the stage then left what it keeps outside the catalog."""
+    after: str
+    """The name of the state that it comes to now."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What changes of a stage's results."""
+
+    results: list[Result]
+    """New ones, and such as may have changed."""
+    gone: set[str]
+    """Images that have no result any more."""
+
+
+@dataclass(frozen=True)
+class FollowingStage:
+    """A stage on all samples that can follow changes of a few: its results are those of `whole`."""
+
+    name: str
+    after: tuple[str, ...]
+    params: Mapping[str, Any]
+    whole: Callable[[Workspace, str], Iterable[Result]]
+    """Gives all results; the text names the state that it comes to."""
+    update: Callable[[Workspace, Changes], Update | None]
+    """Gives what changes of them; None if it cannot tell, or not faster."""
+
+
+Stage = ImageStage | SetStage | FollowingStage
 
 
 def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
     """Compute what `stage` lacks and return how many images it worked on."""
     if isinstance(stage, ImageStage):
         return _run_image_stage(stage, workspace, workers)
+    if isinstance(stage, FollowingStage):
+        return _run_following_stage(stage, workspace)
     return _run_set_stage(stage, workspace)
 
 
@@ -116,6 +155,33 @@ def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
         count = len(results)
     stage.gate(workspace)  # on every run, or the second one would pass what the first has found
     return count
+
+
+def _run_following_stage(stage: FollowingStage, workspace: Workspace) -> int:
+    """Follow the changes since the last run if the settings are the same, else begin anew.
+
+    What the stage keeps outside the catalog is written first, under a new name of its state. The
+    catalog names that state only with the results, in one transaction: after a kill in between,
+    the two names differ, and the stage begins anew.
+    """
+    catalog = workspace.catalog
+    watches = ("gather", *stage.after)
+    wanted = fingerprint(stage.name, stage.params, catalog.revisions(watches))
+    if catalog.fingerprint(stage.name) == wanted:
+        return 0
+    params = fingerprint(stage.params)
+    mark = Mark(catalog.last_change(), params, secrets.token_hex(8))
+    known = catalog.mark(stage.name)
+    if known is not None and known.params == params:
+        images = catalog.changed_since(known.seq, watches)
+        update = stage.update(workspace, Changes(images, known.state, mark.state))
+        if update is not None:
+            arguments = (update.results, update.gone, wanted, mark, watches)
+            catalog.update_results(stage.name, *arguments)
+            return len(update.results)
+    results = list(stage.whole(workspace, mark.state))
+    catalog.replace_results(stage.name, results, wanted, mark, watches)
+    return len(results)
 
 
 def fingerprint(*parts: Any) -> str:

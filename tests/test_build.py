@@ -145,7 +145,7 @@ def test_a_second_run_works_on_nothing(two_sources: BuildConfig) -> None:
 @pytest.mark.parametrize(
     ("changed", "again"),
     [
-        ({"dedup": DedupConfig(phash64_bits=4)}, {"dedup", "labels", "split", "leaks", "publish"}),
+        ({"dedup": DedupConfig(phash64_bits=4)}, {"dedup", "publish"}),
         ({"split": SplitConfig(validation_share=0.3)}, {"split", "publish"}),
         ({"seed": 5}, {"split", "leaks", "publish"}),
         ({"workers": 1}, set()),

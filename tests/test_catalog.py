@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.catalog import Catalog
+from occlufer.catalog import TABLES, Catalog
+from occlufer.change_log import Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result, Vote
 
@@ -216,8 +217,113 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(UsageError, match="found schema 99, expected 1"):
+    with pytest.raises(UsageError, match="found schema 99, expected 2"):
         Catalog(path)
+
+
+def watched(catalog: Catalog, *stages: str) -> Mark:
+    """Let a stage follow these from now on."""
+    mark = Mark(catalog.last_change(), "p", "state")
+    catalog.replace_results("dedup", [], "any", mark, stages)
+    return mark
+
+
+CHANGES: dict[str, tuple[Callable[[Catalog], None], set[str]]] = {
+    "a-new-record": (lambda c: c.put_records([record("c", "three")]), {"three"}),
+    "the-same-record": (lambda c: c.put_records([record("a", "one")]), set()),
+    "another-image": (lambda c: c.put_records([record("a", "three")]), {"one", "three"}),
+    "a-record-without-one": (lambda c: c.put_records([record("c", None)]), set()),
+    "a-record-that-is-gone": (lambda c: c.forget_records(["s/a", "s/x"]), {"one"}),
+    "a-source-that-moves": (lambda c: c.start_source("s", 3, "p"), {"one", "two"}),
+    "a-source-of-other-settings": (lambda c: c.start_source("s", 0, "q"), {"one", "two"}),
+    "a-result": (lambda c: c.put_results("faces", [Result("two")]), {"two"}),
+    "a-stage-of-other-settings": (lambda c: c.start_stage("faces", "q"), {"one"}),
+    "a-damaged-image": (lambda c: c.forget_image("one"), {"one"}),
+    "a-stage-that-nobody-follows": (lambda c: c.put_results("split", [Result("two")]), set()),
+}
+
+
+@pytest.mark.parametrize(("change", "images"), CHANGES.values(), ids=CHANGES)
+def test_what_a_change_touches_is_logged_for_those_who_follow(
+    catalog: Catalog, change: Callable[[Catalog], None], images: set[str]
+) -> None:
+    catalog.start_source("s", 0, "p")
+    catalog.put_records([record("a", "one"), record("b", "two")])
+    catalog.put_results("faces", [Result("one", {"crop": "one"})])
+    mark = watched(catalog, "gather", "faces")
+    assert catalog.changed_since(mark.seq, ("gather", "faces")) == set()
+    change(catalog)
+    assert catalog.changed_since(mark.seq, ("gather", "faces")) == images
+
+
+def test_a_failing_write_is_not_logged(catalog: Catalog) -> None:
+    mark = watched(catalog, "s")
+    with pytest.raises(sqlite3.IntegrityError):
+        catalog.replace_results("s", [Result("b"), Result("b")], "second")
+    assert catalog.changed_since(mark.seq, ("s",)) == set()
+
+
+def test_what_was_followed_is_forgotten_and_numbers_go_on(catalog: Catalog) -> None:
+    watched(catalog, "gather")
+    catalog.put_records([record("a", "one")])
+    mark = watched(catalog, "gather")
+    assert mark.seq == 1
+    assert catalog.mark("dedup") == mark
+    assert catalog.changed_since(0, ("gather",)) == set()
+    catalog.put_records([record("b", "two")])
+    assert catalog.changed_since(mark.seq, ("gather",)) == {"two"}
+    assert catalog.last_change() == 2
+
+
+@given(RESULTS, RESULTS)
+def test_results_updated_are_those_beside_the_others(
+    before: dict[str, tuple[int, str | None]], after: dict[str, tuple[int, str | None]]
+) -> None:
+    def results(values: dict[str, tuple[int, str | None]]) -> list[Result]:
+        return [
+            Result(image, {"n": n}, None if reason is None else Reject(reason))
+            for image, (n, reason) in sorted(values.items())
+        ]
+
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Catalog(Path(folder) / "catalog.sqlite")
+        catalog.replace_results("s", results(before), "first")
+        revision = catalog.revisions(["s"])["s"]
+        gone = {"a"} & before.keys() - after.keys()
+        mark = Mark(0, "p", "state")
+        catalog.update_results("s", results(after), gone, "second", mark, ("gather",))
+        expected = {i: v for i, v in {**before, **after}.items() if i not in gone}
+        assert list(catalog.results("s")) == results(expected)
+        assert catalog.fingerprint("s") == "second"
+        assert (catalog.revisions(["s"])["s"] > revision) == (before != expected)
+        catalog.close()
+
+
+def test_of_some_images_only_those_are_read(catalog: Catalog) -> None:
+    images = [f"{i:04d}" for i in range(1200)]  # more than one query takes
+    catalog.put_records(record(image, image) for image in images)
+    catalog.put_results(
+        "faces", [Result(i, {"n": i}, Reject("r") if i == "0003" else None) for i in images]
+    )
+    some = images[1:1100]
+    assert catalog.passing_among(some, ("faces",)) == set(some) - {"0003"}
+    assert catalog.passing_among(["x"], ()) == set()
+    assert dict(catalog.values("faces", some)) == {image: {"n": image} for image in some}
+    assert {i: [r.id for r in rs] for i, rs in catalog.holders_of(some).items()} == {
+        image: [f"s/{image}"] for image in some
+    }
+
+
+def test_a_catalog_without_a_log_of_changes_is_given_one(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript(f"{TABLES} PRAGMA user_version = 1")
+    db.close()
+    catalog = Catalog(path)
+    mark = watched(catalog, "gather")
+    catalog.put_records([record("a", "one")])
+    assert catalog.changed_since(mark.seq, ("gather",)) == {"one"}
+    catalog.close()
 
 
 def test_a_missing_value_is_a_key_error_that_names_both(catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders import dedup
+from occlufer.builders import arrivals, dedup
 from occlufer.builders.dedup import cluster_samples, find_duplicates
 from occlufer.builders.hashes import find_hashes
 from occlufer.builders.pixels import BadImageError, encode_png
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Result, Vote
-from occlufer.stages import ImageItem
+from occlufer.stages import FollowingStage, ImageItem, run_stage
 from occlufer.workspace import Workspace, open_workspace
 
 Pixels = NDArray[np.uint8]
@@ -54,19 +55,13 @@ def add(
 def found(
     workspace: Workspace, groups: dict[str, str] | None = None, **changed: Any
 ) -> dict[str, Result]:
-    """Run the stage once and keep its results, as a build does."""
-    results = list(cluster_samples(workspace, DedupConfig(**changed), groups or {}))
-    workspace.catalog.replace_results("dedup", results, "any")
-    return {result.image: result for result in results}
-
-
-def told(results: dict[str, Result]) -> dict[str, Any]:
-    """Return what later stages and users see of the results: not how they were found."""
-    inner = ("near", "searched")
-    return {
-        image: ({k: v for k, v in result.value.items() if k not in inner}, result.reject)
-        for image, result in results.items()
-    }
+    """Run the stage, as a build does."""
+    config, known = DedupConfig(**changed), groups or {}
+    whole = partial(cluster_samples, settings=config, groups=known)
+    update = partial(dedup.follow, settings=config, groups=known)
+    params = {**dedup.params(config), "known": known}
+    run_stage(FollowingStage("dedup", dedup.AFTER, params, whole, update), workspace, 1)
+    return {result.image: result for result in workspace.catalog.results("dedup")}
 
 
 def resized(pixels: Pixels, side: int) -> Pixels:
@@ -305,7 +300,7 @@ def test_samples_that_come_later_end_as_if_all_had_come_at_once(
         found(workspace)
         for i in order[early:]:
             add(workspace, f"p{i}", pictures[i], rank=i % 2)
-        assert told(found(workspace)) == told(at_once)
+        assert found(workspace) == at_once
 
 
 def test_what_was_searched_before_is_not_searched_again(
@@ -314,20 +309,20 @@ def test_what_was_searched_before_is_not_searched_again(
     add(workspace, "a", textured(1))
     add(workspace, "b", resized(textured(1), 90))
     searched: list[int] = []
-    search = dedup.near_edges
+    search = arrivals.near_edges
 
     def counted(table: Any, limits: Any, among: Any, new: Any, rank: Any) -> Any:
         searched.append(int(new.sum()))
         return search(table, limits, among, new, rank)
 
-    monkeypatch.setattr(dedup, "near_edges", counted)
+    monkeypatch.setattr(arrivals, "near_edges", counted)
     first = found(workspace)
     assert found(workspace) == first
     add(workspace, "c", textured(1)[:, ::-1], rank=1)
     found(workspace)
     found(workspace, block_difference=3.0)
     found(workspace, phash64_bits=11)
-    assert searched == [2, 0, 1, 0, 3]
+    assert searched == [2, 1, 3]
 
 
 def test_a_sample_that_is_gone_leaves_no_trace(workspace: Workspace, textured: Textured) -> None:

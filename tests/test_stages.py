@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from occlufer import stages
 from occlufer.record import Facts, Record, Reject, Result, image_key
-from occlufer.stages import ImageItem, ImageStage, SetStage, Stage, batches, fingerprint, run_stage
+from occlufer.stages import (
+    Changes,
+    FollowingStage,
+    ImageItem,
+    ImageStage,
+    SetStage,
+    Stage,
+    Update,
+    batches,
+    fingerprint,
+    run_stage,
+)
 from occlufer.workspace import Workspace
 
 
@@ -138,6 +149,82 @@ def test_a_failing_set_stage_leaves_its_former_results(workspace: Workspace) -> 
     with pytest.raises(OSError, match="disk full"):
         run_stage(SetStage("c", (), {"v": 2}, fail), workspace, 1)
     assert [result.image for result in workspace.catalog.results("c")] == ["old"]
+
+
+class Follower:
+    """A stage that counts samples; `seen` says what it was asked to do."""
+
+    def __init__(self, **params: object) -> None:
+        self.seen: list[tuple[str, set[str]]] = []
+        self.states: list[tuple[str, str]] = []
+        self.able = True
+        self.stage = FollowingStage("c", ("a",), params, self._whole, self._update)
+
+    def _whole(self, workspace: Workspace, state: str) -> Iterable[Result]:
+        images = set(workspace.catalog.images_passing(("a",)))
+        self.seen.append(("whole", images))
+        self.states.append(("", state))
+        return [Result(image) for image in sorted(images)]
+
+    def _update(self, workspace: Workspace, changes: Changes) -> Update | None:
+        if not self.able:
+            return None
+        passing = workspace.catalog.passing_among(changes.images, ("a",))
+        self.seen.append(("update", changes.images))
+        self.states.append((changes.before, changes.after))
+        return Update([Result(image) for image in sorted(passing)], changes.images - passing)
+
+    def run(self, workspace: Workspace) -> int:
+        work = ImageStage("a", (), (), {}, lambda item: Result(item.image))
+        run_stage(work, workspace, 1)
+        return run_stage(self.stage, workspace, 1)
+
+
+def test_a_following_stage_is_told_what_has_changed(workspace: Workspace) -> None:
+    follower = Follower()
+    put(workspace, "one", "two")
+    assert [follower.run(workspace), follower.run(workspace)] == [2, 0]
+    put(workspace, "three")
+    workspace.catalog.forget_records(["s/one"])
+    assert [follower.run(workspace), follower.run(workspace)] == [1, 0]
+    assert follower.seen == [("whole", {"one", "two"}), ("update", {"one", "three"})]
+    assert [result.image for result in workspace.catalog.results("c")] == ["three", "two"]
+    # Each state begins where the last one ended.
+    (_, first), (before, after) = follower.states
+    assert before == first != after
+
+
+def test_a_following_stage_begins_anew_where_it_cannot_follow(workspace: Workspace) -> None:
+    put(workspace, "one")
+    Follower().run(workspace)
+    put(workspace, "two")
+    other = Follower(setting=2)
+    assert other.run(workspace) == 2
+    other.able = False
+    put(workspace, "three")
+    assert other.run(workspace) == 3
+    assert [what for what, _ in other.seen] == ["whole", "whole"]
+
+
+def test_a_following_stage_that_fails_is_told_the_same_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = Follower()
+    put(workspace, "one")
+    follower.run(workspace)
+    put(workspace, "two")
+
+    def fail(*arguments: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace.catalog, "update_results", fail)
+        with pytest.raises(OSError, match="disk full"):
+            follower.run(workspace)
+    follower.run(workspace)
+    assert follower.seen[1:] == [("update", {"two"})] * 2
+    # What the stage keeps outside the catalog is in the state that failed: it can tell.
+    assert follower.states[2][0] == follower.states[1][0] != follower.states[1][1]
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 7))

@@ -1,0 +1,104 @@
+"""Worlds: some samples, or all, and everything between them, by their places in one order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.workspace import Workspace
+
+from .clusters import Measure, Verifier
+from .edges import Edges
+from .hashes import grey_of
+from .resample import Grey
+from .sample_index import Measured
+from .samples import Sample
+
+
+@dataclass(frozen=True)
+class World:
+    """Samples in the order of precedence; whoever has the same hashes as one of them is among them.
+
+    Positions count in `samples`.
+    """
+
+    samples: list[Sample]
+    first: NDArray[np.int64]
+    """The first position with the very same hashes, of every position."""
+    edges: Edges
+    """Between such first positions."""
+
+    @property
+    def images(self) -> list[str]:
+        """The images, in order."""
+        return [sample.image for sample in self.samples]
+
+    def joined(self) -> Iterator[tuple[int, int]]:
+        """Yield pairs of positions that share a subject, or a group of the user's."""
+        members: dict[str, list[int]] = {}
+        for i, sample in enumerate(self.samples):
+            for name in sample.joins:
+                members.setdefault(name, []).append(i)
+        for together in members.values():
+            yield from itertools.pairwise(together)
+
+    def protected(self) -> set[int]:
+        """Return the positions of samples that are never dropped."""
+        return {i for i, sample in enumerate(self.samples) if sample.protected}
+
+    def measured(self, by_image: Measured) -> dict[Measure, float]:
+        """Return block differences of images as such of positions."""
+        position = {sample.image: i for i, sample in enumerate(self.samples)}
+        return {
+            (position[a], position[b], seen, taken): value
+            for (a, b, seen, taken), value in by_image.items()
+            if a in position and b in position
+        }
+
+    def by_image(self, measured: dict[Measure, float]) -> Measured:
+        """Return block differences of positions as such of images."""
+        names = [sample.image for sample in self.samples]
+        return {
+            (names[a], names[b], seen, taken): value
+            for (a, b, seen, taken), value in measured.items()
+        }
+
+
+def world_of(samples: Iterable[Sample], edges: Edges) -> World:
+    """Return the world of samples; `edges` are between rows, those of no sample are left out."""
+    ordered = sorted(samples, key=lambda sample: sample.precedence)
+    rows = np.array([sample.row for sample in ordered], dtype=np.int64)
+    known, firsts, places = np.unique(rows, return_index=True, return_inverse=True)
+    return World(ordered, firsts[places], _between(edges, known, firsts))
+
+
+def _between(edges: Edges, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> Edges:
+    """Return the edges between `rows`, sorted, as such between the `positions` of the rows."""
+    ends = []
+    inside = np.ones(len(edges), dtype=bool)
+    for end in (edges.a, edges.b):
+        place = np.minimum(np.searchsorted(rows, end), max(rows.size - 1, 0))
+        inside &= rows[place] == end if rows.size else False
+        ends.append(place)
+    a, b = (positions[place[inside]] for place in ends)
+    return edges.rows(inside).between(a, b)
+
+
+def near_rows(edges: Edges, rows: Collection[int]) -> set[int]:
+    """Return these rows, and those at the other ends of their edges."""
+    wanted = np.array(sorted(rows), dtype=np.int64)
+    touched = np.isin(edges.a, wanted) | np.isin(edges.b, wanted)
+    return {*rows, *edges.a[touched].tolist(), *edges.b[touched].tolist()}
+
+
+def verifier_of(workspace: Workspace, world: World, known: Measured) -> Verifier:
+    """Return what measures the pictures of a world, where it is not known yet."""
+
+    def grey(position: int) -> Grey:
+        return grey_of(workspace.images.get(world.samples[position].size.crop))
+
+    return Verifier(grey, world.measured(known))
