@@ -36,7 +36,7 @@ class _Queries:
 def rows_near(store: HashStore, new: ViewTable, limits: Limits) -> NDArray[np.int64]:
     """Return the rows of `store`, int64 sorted, that have an edge with one of `new`, or are alike.
 
-    The time grows with both: about 50 ms of one processor for one new picture and a million rows.
+    The time grows with both: some 60 ms of one processor for one new picture and a million rows.
     """
     near = np.zeros(len(store.chunks) * CHUNK_ROWS, dtype=np.bool_)
     if store.count == 0 or len(new) == 0:
