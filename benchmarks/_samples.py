@@ -82,6 +82,8 @@ def put(workspace: Workspace, samples: list[Drawn], crop: str) -> None:
     faces = {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "landmarks": LANDMARKS}
     catalog.put_results("faces", (Result(sample.image, faces) for sample in samples))
     catalog.put_results("occlusion", (Result(sample.image, {"ratio": 0.0}) for sample in samples))
+    rights = {"rights": "index_only"}
+    catalog.put_results("rights", (Result(sample.image, rights) for sample in samples))
     catalog.put_results("hashes", (Result(sample.image, hashes(sample)) for sample in samples))
 
 

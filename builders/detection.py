@@ -11,9 +11,10 @@ from occlufer.errors import OccluferError
 
 from .sources import counts, image_folder
 from .sources.adapters import ADAPTERS, recognised
-from .sources.files import has_pictures
+from .sources.files import folders, has_pictures, name_of
 
 FAULTS_SHOWN = 10
+ONE_BY_ONE = "expected one source; name them one by one, or let `occlufer init` write them all down"
 
 
 @dataclass
@@ -51,10 +52,20 @@ def find(path: Path) -> Found:
     if known is not None:
         kind, what = known
         return _listed(Found(path, kind, what), ADAPTERS[kind].Settings(path))
+    inner = datasets_in(path) if path.is_dir() else []
+    if inner:
+        told = ", ".join(name_of(Path(name)) for name in inner[:FAULTS_SHOWN])
+        more = f" and {len(inner) - FAULTS_SHOWN} more" if len(inner) > FAULTS_SHOWN else ""
+        return Found(path, "", f"sources of their own: {told}{more}", missing=ONE_BY_ONE)
     if path.is_dir() and has_pictures(path):
         found = Found(path, "image_folder", 'images without classes (labels = "none")')
         return _listed(found, image_folder.Settings(path, labels="none"))
     return Found(path, "", "nothing", missing=f"expected one of {', '.join(ADAPTERS)}")
+
+
+def datasets_in(path: Path) -> list[str]:
+    """Return the folders in `path`, which is no dataset itself, that are: a shelf, or splits."""
+    return [name for name in folders(path) if recognised(path / name)]
 
 
 def _listed(found: Found, settings: Any) -> Found:

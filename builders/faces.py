@@ -18,7 +18,7 @@ from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png
 from .regions import Points
 
-VERSION = 2
+VERSION = 3
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
 

@@ -13,7 +13,8 @@ from occlufer.engine import map_local
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import ImageStore
 from occlufer.progress import progress
-from occlufer.record import Record, Reject, image_key
+from occlufer.record import Facts, Record, Reject, image_key
+from occlufer.schema import RIGHTS
 from occlufer.stages import batches, fingerprint
 from occlufer.tables import read_table
 from occlufer.workspace import Workspace
@@ -23,7 +24,10 @@ from .sources.adapters import adapter_of
 from .sources.counts import entries_of
 from .sources.entry import Entry, read_nothing
 
-VERSION = 4
+VERSION = 5
+# What a listing says of a picture: its votes, for a class and for none; its test set; the place of
+# its rights in RIGHTS. None of a reject.
+Said = tuple[tuple[frozenset[Any], frozenset[Any]], str | None, int] | None
 
 
 def gather(sources: tuple[SourceConfig, ...], workspace: Workspace, workers: int) -> int:
@@ -54,15 +58,19 @@ def count_records(sources: tuple[SourceConfig, ...]) -> dict[str, int]:
 
 
 def check_terms(sources: tuple[SourceConfig, ...], accepted: tuple[str, ...]) -> None:
-    """Raise UsageError for a set whose owners ask for a signature and that was not accepted."""
+    """Raise UsageError for sets whose owners ask for a signature and that were not accepted."""
+    asked: dict[str, str] = {}
     for source in sources:
         terms = adapter_of(source.kind, source.name).TERMS
         if terms is not None and terms.must_accept and source.kind not in accepted:
-            line = ", ".join(f'"{kind}"' for kind in (*accepted, source.kind))
-            raise UsageError(
-                f"source {source.name}: {terms.title} has terms ({terms.licence}); {terms.where}; "
-                f"if you hold it under them, write accept_terms = [{line}] at the top of the config"
-            )
+            text = f"source {source.name}: {terms.title} has terms ({terms.licence}); {terms.where}"
+            asked.setdefault(source.kind, text)
+    if asked:
+        line = ", ".join(f'"{kind}"' for kind in (*accepted, *asked))
+        raise UsageError(
+            f"{'; '.join(asked.values())}; if you hold {'them' if len(asked) > 1 else 'it'} under "
+            f"these terms, write accept_terms = [{line}] at the top of the config"
+        )
 
 
 def open_source(source: SourceConfig) -> Any:
@@ -101,21 +109,49 @@ def _gather_source(
 
 
 def _distinct(entries: Iterator[Entry]) -> Iterator[Entry]:
-    """Yield the entries; one that is listed again is a reject under a name of its own."""
-    times: dict[bytes, int] = {}  # digests: names of a million files are 100 MB
+    """Yield the entries; what is listed again has a name of its own, and is a reject.
+
+    It is none if it says more than was said before, see `_says_more`: whoever holds the same bytes
+    counts, so that nothing said of a picture is lost because something else was said first.
+    """
+    told: dict[bytes, tuple[Said, ...]] = {}  # digests: names of a million files are 100 MB
+    shared: dict[tuple[Said, ...], tuple[Said, ...]] = {}
     for entry in entries:
         key = hashlib.blake2b(entry.source_id.encode(), digest_size=8).digest()
-        times[key] = number = times.get(key, 0) + 1
-        if number > 1:
-            detail = f"{entry.source_id} was listed before"
-            yield dataclasses.replace(
-                entry,
-                source_id=f"{entry.source_id}#{number}",
-                read=read_nothing,
-                reject=Reject("duplicate_row", detail),
-            )
-        else:
+        before, said = told.get(key, ()), None if entry.reject else _said(entry.facts)
+        known = (*before, said)
+        told[key] = shared.setdefault(known, known)
+        if not before:
             yield entry
+            continue
+        again = dataclasses.replace(entry, source_id=f"{entry.source_id}#{len(known)}")
+        if _says_more(said, before):
+            # Its stamp tells it from the reject that it is once the first listing says the same.
+            yield dataclasses.replace(again, stamp=f"{entry.stamp}:again")
+        else:
+            reject = Reject("duplicate_row", f"{entry.source_id} was listed before")
+            yield dataclasses.replace(again, read=read_nothing, reject=reject)
+
+
+def _said(facts: Facts) -> Said:
+    words = (frozenset(facts.votes), frozenset((facts.no_class or {}).items()))
+    return words, facts.test_set, RIGHTS.index(facts.rights)
+
+
+def _says_more(said: Said, before: tuple[Said, ...]) -> bool:
+    """Return whether a listing adds a label, a test set or stricter rights to those before.
+
+    Not if any of them was a reject: what is no face in one row is none in the next.
+    """
+    if said is None or None in before:
+        return False
+    words, test_set, rights = said
+    known = [one for one in before if one is not None]
+    return (
+        words not in [one[0] for one in known]
+        or test_set not in (None, *(one[1] for one in known))
+        or rights > max(one[2] for one in known)
+    )
 
 
 def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:

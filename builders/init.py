@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.schema import LABEL_SYNONYMS
 
+from .detection import datasets_in
 from .detectors import open_detector
 from .faces import main_face
 from .pixels import BadImageError, decode_rgb
 from .sources import huggingface, image_folder, table
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
-from .sources.files import IMAGE_SUFFIXES, folders, name_of, source_folder, walk
+from .sources.files import IMAGE_SUFFIXES, fault, folders, name_of, source_folder, walk
 
 # Where half of the faces fill less of their picture than this, the pictures are photographs.
 CROP_FILL_RATIO = 0.6
@@ -127,9 +128,7 @@ def _tables(path: Path, named: bool) -> Iterator[Found]:
 
 def _holds_datasets(path: Path) -> bool:
     """Return whether a folder without classes is a shelf of datasets rather than one."""
-    if recognised(path):
-        return False
-    return any(recognised(path / name) for name in folders(path))
+    return not recognised(path) and bool(datasets_in(path))
 
 
 def _table(path: Path) -> Found | None:
@@ -148,6 +147,8 @@ def _image_folder(path: Path) -> Found | None:
     if not images:
         return None
     lines = _stated([partial(Path.read_bytes, image) for image in images])
+    if path.name.lower() in image_folder.SPLIT_WORDS:
+        lines.append(f"source_split = {_text(path.name)}")  # or a test would train
     classes = image_folder.detect(path)
     if classes is None:
         return path, "images without classes", "image_folder", [*lines, 'labels = "none"']
@@ -201,7 +202,7 @@ def _label_map(words: list[str]) -> list[str]:
 
 
 def _images(path: Path) -> Iterator[Path]:
-    return (file for file in walk(path) if file.suffix.lower() in IMAGE_SUFFIXES)
+    return (f for f in walk(path) if f.suffix.lower() in IMAGE_SUFFIXES and not fault(f, path))
 
 
 def _spread_out(items: Iterable[T]) -> list[T]:

@@ -8,86 +8,138 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from .pixels import decode_rgb, encode_png
+from .pixels import FORMATS, decode_rgb, encode_png
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Text, time and EXIF; what is needed to show the picture (palette, transparency, colours) stays.
-PNG_PERSONAL = (b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf")
+# What is needed to show the picture: size, pixels, palette, transparency, resolution, colours.
+# Text, time, EXIF, further pictures and what programs have made up of their own go.
+PNG_NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"pHYs", b"hIST", b"sBIT")
+PNG_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI")
+WEBP_NEEDED = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP")
 # JPEG's application segments that are needed to show the picture, by how they begin. The others
 # hold EXIF, XMP, IPTC, second pictures, makers' notes; 0xFE is a comment.
-JPEG_NEEDED = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
+JFIF, ICC, ADOBE = 0xE0, 0xE2, 0xEE
+JPEG_NEEDED = {JFIF: b"JFIF\0", ICC: b"ICC_PROFILE\0", ADOBE: b"Adobe"}
+JFIF_BYTES, ADOBE_BYTES = 14, 12  # behind them room for a thumbnail, or for anything
 JPEG_COMMENT, JPEG_SCAN, JPEG_END = 0xFE, 0xDA, 0xD9
+JPEG_RESTARTS = range(0xD0, 0xD8)
 # Within a scan: a stuffed zero, and marks to take up the thread again.
-JPEG_INSIDE = (0x00, *range(0xD0, 0xD8))
+JPEG_INSIDE = (0x00, *JPEG_RESTARTS)
 
 
 def without_metadata(data: bytes) -> bytes:
     """Return the picture file without personal metadata, the very same bytes if it has none.
 
-    JPEG and PNG lose segments only, their pixels' bytes stay. A picture that is turned by its EXIF,
+    JPEG and PNG lose segments only, their pixels' bytes stay; of several pictures in a file the
+    first one does. A picture that is turned by its EXIF, a file that is not built as the books say,
     and other formats with metadata, become PNG: upright, the same pixels.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         turned = image.getexif().get(0x0112, 1) != 1
-        other = image.format not in ("JPEG", "PNG") and {"exif", "xmp"} & set(image.info)
-        kind = image.format
-    if turned or other:
-        return encode_png(decode_rgb(data))
+        kind = image.format or ""
     try:
-        if kind == "JPEG":
-            return b"".join(_jpeg_kept(data))
-        if kind == "PNG":
-            return b"".join(_png_kept(data))
-    except (struct.error, IndexError):  # it shows, but is not built as the books say
-        return encode_png(decode_rgb(data))
-    return data
+        if not turned and kind in KEPT:
+            return b"".join(KEPT[kind](data))
+    except (struct.error, IndexError):  # it shows nevertheless
+        pass
+    return encode_png(decode_rgb(data))
 
 
 def _jpeg_kept(data: bytes) -> Iterator[bytes]:
     """Yield the start mark, every segment that may stay, the scans and the end mark."""
     yield data[:2]
     at = 2
-    while at < len(data):  # some files lack the end mark
+    while True:
         if data[at] != 0xFF:
             raise IndexError(f"found no mark at byte {at}")
         kind = data[at + 1]
         if kind == 0xFF:  # filling between segments
             at += 1
             continue
+        if kind in JPEG_RESTARTS:  # out of place, and nothing belongs to it
+            at += 2
+            continue
         if kind == JPEG_END:  # what hides behind the end is no part of the picture
             yield data[at : at + 2]
             return
-        end = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
+        length = struct.unpack_from(">H", data, at + 2)[0]
+        if not 0xC0 <= kind <= JPEG_COMMENT or length < 2:
+            raise IndexError(f"found no segment at byte {at}")
+        end = at + 2 + length
         if kind == JPEG_SCAN:
             end = _scan_end(data, end)
-        if not _is_personal(kind, data[at + 4 : end]):
-            yield data[at:end]
+        yield _segment(kind, data[at:end])
         at = end
 
 
-def _is_personal(kind: int, body: bytes) -> bool:
-    if 0xE0 <= kind <= 0xEF:
-        return not (kind in JPEG_NEEDED and body.startswith(JPEG_NEEDED[kind]))
-    return kind == JPEG_COMMENT
+def _segment(kind: int, segment: bytes) -> bytes:
+    """Return what may stay of a segment, its mark and length included."""
+    if kind == JPEG_COMMENT or kind >= 0xF0:
+        return b""
+    if not 0xE0 <= kind <= 0xEF:
+        return segment
+    body = segment[4:]
+    if kind not in JPEG_NEEDED or not body.startswith(JPEG_NEEDED[kind]):
+        return b""
+    if kind == ICC:
+        return segment
+    whole = JFIF_BYTES if kind == JFIF else ADOBE_BYTES
+    if len(body) < whole:  # too short to say anything
+        return b""
+    body = body[:12] + b"\0\0" if kind == JFIF else body[:whole]  # a thumbnail of 0 x 0
+    return segment[:2] + struct.pack(">H", len(body) + 2) + body
 
 
 def _scan_end(data: bytes, at: int) -> int:
-    """Return where the mark after the scan's pixels lies; the end if it is cut off there."""
-    while (at := data.find(b"\xff", at)) >= 0 and at + 1 < len(data):
+    """Return where the mark after the scan's pixels lies.
+
+    Raises IndexError if the file ends before: what is behind the pixels cannot be told from them.
+    """
+    while (at := data.find(b"\xff", at)) >= 0:
         if data[at + 1] not in JPEG_INSIDE and data[at + 1] != 0xFF:
             return at
         at += 1 if data[at + 1] == 0xFF else 2
-    return len(data)
+    raise IndexError("found no end mark")
 
 
 def _png_kept(data: bytes) -> Iterator[bytes]:
+    """Yield the signature and every chunk that may stay."""
     yield PNG_SIGNATURE
     at = len(PNG_SIGNATURE)
-    while at < len(data):
+    kind = b""
+    while kind != b"IEND":  # what hides behind the end is no part of the picture
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
-        if kind not in PNG_PERSONAL:
+        if kind in PNG_NEEDED or kind in PNG_COLOURS:
             yield data[at:end]
         at = end
-        if kind == b"IEND":  # what hides behind the end is no part of the picture
-            return
+
+
+def _webp_kept(data: bytes) -> Iterator[bytes]:
+    """Yield the whole file; raises IndexError if it has any part that may not stay."""
+    at, end = 12, 8 + struct.unpack_from("<I", data, 4)[0]
+    while at < end:
+        kind, length = struct.unpack_from("<4sI", data, at)
+        if kind not in WEBP_NEEDED:
+            raise IndexError(f"found {kind!r}")
+        at += 8 + length + length % 2
+    if not at == end == len(data):
+        raise IndexError("found bytes behind the end")
+    yield data
+
+
+def _bmp_kept(data: bytes) -> Iterator[bytes]:
+    """Yield the whole file; raises IndexError if there is more in it than it says."""
+    if struct.unpack_from("<I", data, 2)[0] != len(data):
+        raise IndexError("found bytes behind the end")
+    yield data
+
+
+# MPO is a JPEG with further pictures behind its end.
+KEPT = {
+    "JPEG": _jpeg_kept,
+    "MPO": _jpeg_kept,
+    "PNG": _png_kept,
+    "WEBP": _webp_kept,
+    "BMP": _bmp_kept,
+}

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import SOURCE_PATHS, BuildConfig
+from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
 from occlufer.errors import GateError
 from occlufer.lock import LOCK_NAME, Lock, config_folder, made_with
 from occlufer.pipeline import stages_before
@@ -121,7 +121,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         "lists": {one.name: one.sha256 for one in read_lists(config.lists)},
         "sources": [
             {"kind": s.kind, "name": s.name}
-            | {key: value for key, value in s.settings.items() if key not in SOURCE_PATHS}
+            | {k: v for k, v in s.settings.items() if k not in (*SOURCE_PATHS, *SOURCE_PRIVATE)}
             for s in config.sources
         ],
     }

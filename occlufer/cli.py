@@ -106,7 +106,9 @@ def _init(arguments: argparse.Namespace) -> None:
 def _add_fetch(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, help='whose sources of kind "web" (as for build)')
     command.add_argument("--source", help="only the source of this name")
-    command.add_argument("--retry", choices=("failed",), help="try once more what has failed")
+    command.add_argument(
+        "--retry", choices=("failed",), help="try once more what failed or is gone"
+    )
     command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
 
 
@@ -230,7 +232,7 @@ def _sources(arguments: argparse.Namespace) -> None:
     _print(arguments.json, found, "\n".join(_found_text(one) for one in found))
     unknown = [one["path"] for one in found if not one["kind"]]
     if unknown:
-        raise MissingError(f"{', '.join(unknown)}: found nothing that is known there")
+        raise MissingError(f"{', '.join(unknown)}: found no source that is known there")
 
 
 def _kind_text(kind: dict[str, Any]) -> str:

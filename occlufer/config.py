@@ -21,6 +21,8 @@ else:
 CONFIG_NAME = "occlufer.toml"
 # The keys of a source that are paths: relative to the config, and never published.
 SOURCE_PATHS = ("path", "fer2013", "images", "urls")
+# Keys that say who fetches, from where and how, and nothing of the samples: never published either.
+SOURCE_PRIVATE = ("contact", "endpoint", "allow_hosts", "host_interval_s")
 # The keys of sections that are paths; what they lead to is published by its hash.
 SECTION_PATHS = ("groups", "raf_db_occlu", "ferplus_occlu", "affectnet_occlu")
 

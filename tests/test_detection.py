@@ -7,8 +7,11 @@ import os
 import shutil
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from occlufer.builders.detection import find
@@ -43,6 +46,41 @@ def test_pictures_without_classes_are_a_folder_of_images(tmp_path: Path) -> None
     found = find(tmp_path)
     assert (found.kind, found.what) == ("image_folder", 'images without classes (labels = "none")')
     assert found.splits == {"all": {"unlabelled": 1}}
+
+
+@pytest.mark.parametrize("names", [("test", "train"), ("mine", "yours")], ids=["splits", "shelf"])
+def test_folders_that_are_sources_of_their_own_are_named(
+    tmp_path: Path, names: tuple[str, str], encoded: Callable[..., bytes]
+) -> None:
+    face = encoded(np.zeros((64, 64, 3), np.uint8))  # 48 px would be FER2013
+    for name in names:
+        (tmp_path / name / "happy").mkdir(parents=True)
+        (tmp_path / name / "happy/a.jpg").write_bytes(face)
+    found = find(tmp_path)
+    assert (found.kind, found.records) == ("", 0)
+    assert found.what == f"sources of their own: {', '.join(names)}"
+    assert "one by one" in found.missing
+
+
+PIPES = (
+    *("Train/Angry/1.png", "train/angry/1.jpg", "CAER-S/train/Anger/1.png", "happy/1.jpg"),
+    *("1.jpg", "EmoLabel/list_patition_label.txt", "Image/aligned/train_00001_aligned.jpg"),
+    *("training.csv", "train_set/images/1.jpg", "train_set/annotations/1_exp.npy"),
+    *("fer2013.csv", "fer2013new.csv", "label.lst", "image/angry_actor_1.jpg", "a.csv"),
+    *("a.jsonl", "a.parquet", "data/a.parquet", "state.json", "occlu_fer.lock"),
+)
+
+
+def test_no_pipe_is_opened_to_tell_what_is_there(
+    tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
+    folders = [tmp_path / "all" / str(number) for number in range(len(PIPES))]
+    for folder, name in zip(folders, PIPES, strict=True):
+        (folder / name).parent.mkdir(parents=True)
+        os.mkfifo(folder / name)
+    found = run_cli("sources", "detect", "--json", *folders, cwd=tmp_path)  # ends, at last
+    assert len(json.loads(found.stdout)) == len(PIPES)
+    assert "Traceback" not in run_cli("init", tmp_path / "all", cwd=tmp_path).stderr
 
 
 def test_a_class_that_nobody_knows_is_told_of_with_the_remedy(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from occlufer.builders.gather import count_records, gather
+from occlufer.builders.gather import check_terms, count_records, gather
 from occlufer.config import SourceConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.record import Record
@@ -246,3 +246,58 @@ def test_the_number_of_workers_changes_no_record(
     with open_workspace(tmp_path / "second") as second:
         gather((folder(faces), drawn), second, 5)
         assert list(second.catalog.records()) == list(workspace.catalog.records())
+
+
+def table(path: Path, *rows: str) -> SourceConfig:
+    """A table beside the pictures, with a column for each thing that a row may say."""
+    path.with_suffix(".csv").write_text("\n".join(["image,label,test_set,rights", *rows]))
+    settings = {"path": str(path.with_suffix(".csv")), "images": str(path), "licence": "CC0"}
+    return SourceConfig("table", "t", settings)
+
+
+FIRST = "happy/a.png,happy,,"
+
+
+@pytest.mark.parametrize(
+    ("again", "reason"),
+    [
+        (FIRST, "duplicate_row"),
+        ("happy/a.png,sad,,", None),
+        ("happy/a.png,happy,AffectNet validation,", None),
+        ("happy/a.png,happy,,index_only", None),
+        ("happy/a.png,happy,,blocked", "blocked"),
+        ("gone.png,happy,,", "missing_file"),
+    ],
+    ids=["nothing-new", "label", "test-set", "stricter-rights", "blocked", "another"],
+)
+def test_what_is_said_of_a_picture_listed_again_counts(
+    faces: Path, workspace: Workspace, again: str, reason: str | None
+) -> None:
+    gather((table(faces, FIRST, again, again),), workspace, 1)
+    found = {name: record.reject for name, record in records(workspace).items()}
+    assert len(found) == 3  # a record for each line
+    name = "gone.png" if again.startswith("gone") else "happy/a.png#2"
+    second = found[name]
+    assert (second and second.reason) == reason
+    last = found["gone.png#2" if again.startswith("gone") else "happy/a.png#3"]
+    assert last is not None
+    assert last.reason == "duplicate_row"
+
+
+def test_a_listing_that_says_no_more_after_a_change_is_a_duplicate_row(
+    faces: Path, workspace: Workspace
+) -> None:
+    gather((table(faces, FIRST, "happy/a.png,sad,,"),), workspace, 1)
+    assert reasons(workspace) == {}
+    gather((table(faces, "happy/a.png,sad,,", "happy/a.png,sad,,"),), workspace, 1)
+    assert reasons(workspace) == {"happy/a.png#2": "duplicate_row"}
+
+
+def test_all_terms_that_are_asked_for_are_named_at_once() -> None:
+    kinds = ("raf_db", "caer_s", "sfew", "affectnet", "raf_db")
+    sources = tuple(SourceConfig(kind, f"s{i}", {"path": "x"}) for i, kind in enumerate(kinds))
+    with pytest.raises(UsageError) as caught:
+        check_terms(sources, ("affectnet",))
+    assert 'accept_terms = ["affectnet", "raf_db", "sfew"]' in str(caught.value)
+    assert "source s0: RAF-DB" in str(caught.value)
+    assert "source s2: SFEW" in str(caught.value)

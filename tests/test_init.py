@@ -11,8 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from occlufer.build import check
+from occlufer.builders.gather import open_source
 from occlufer.builders.init import LOOKED_AT, _spread_out, write_config
 from occlufer.builders.pixels import encode_png
+from occlufer.builders.sources import image_folder
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import load_config
 from occlufer.errors import MissingError, UsageError
@@ -72,6 +74,21 @@ def test_every_layout_is_recognised(
     settings = {source.name: source.settings for source in config.sources}
     assert settings["classes"]["label_map"] == {"odd": "unlabelled"}
     assert settings["plain"]["labels"] == "none"
+
+
+def test_a_folder_called_as_a_split_is_written_as_one(
+    tmp_path: Path, write_tree: Write, pictures: list[bytes]
+) -> None:
+    root = write_tree(
+        tmp_path / "set",
+        {"train/happy/1.png": pictures[0], "Test/happy/2.png": pictures[1]},
+    )
+    write_config([root], tmp_path / "occlufer.toml")
+    found = load_config(tmp_path / "occlufer.toml").sources
+    assert {s.name: s.settings["source_split"] for s in found} == {"Test": "Test", "train": "train"}
+    listed = {s.name: [*image_folder.entries(open_source(s), s.name)] for s in found}
+    test_sets = {name: [entry.facts.test_set for entry in one] for name, one in listed.items()}
+    assert test_sets == {"Test": ["Test test"], "train": [None]}
 
 
 # Datasets with columns ----------------------------------------------------------------------------

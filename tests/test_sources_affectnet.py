@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Mapping
@@ -331,7 +332,7 @@ def test_pieces_are_found_where_the_archives_put_them(
     path = write_tree(tmp_path, files)
     assert [e.source_id for e in listed(path)] == [f"{images}/1/aa.jpg", f"{images}/2/bb.jpg"]
     assert rejects(path) == {}
-    what = f"AffectNet, the first release: {tables}training.csv, {images}"
+    what = f"AffectNet, the first release: {tables}training.csv, {images} (without validation.csv)"
     assert recognised(path) == ("affectnet", what)
 
 
@@ -590,6 +591,20 @@ def test_both_releases_in_one_folder_are_both_read(tmp_path: Path, write_tree: W
     assert affectnet.detect(tmp_path) == (
         f"AffectNet, the first release: validation.csv, training.csv, {IMAGES}; the later release: "
         "val_set/images, val_set/annotations, train_set/images, train_set/annotations"
+    )
+
+
+def test_pieces_that_are_not_there_are_told(tmp_path: Path, write_tree: Write) -> None:
+    path = first(tmp_path, write_tree)
+    (path / "training.csv").write_bytes(b"")  # a copy that has failed
+    assert affectnet.detect(path) == (
+        f"AffectNet, the first release: validation.csv, {IMAGES} (without training.csv)"
+    )
+    later(tmp_path / "later", write_tree)
+    shutil.rmtree(tmp_path / "later/val_set")
+    assert affectnet.detect(tmp_path / "later") == (
+        "AffectNet, the later release: train_set/images, train_set/annotations "
+        "(without val_set/images, val_set/annotations)"
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from occlufer.builders.gather import read_entry
+from occlufer.builders.pixels import encode_png
 from occlufer.builders.sources import fer2013
 from occlufer.builders.sources.fer2013 import Settings, entries
 from occlufer.errors import MissingError, UsageError
@@ -217,11 +218,15 @@ def test_a_missing_folder_says_where_to_get_it(tmp_path: Path) -> None:
 
 def test_both_releases_are_recognised(tmp_path: Path, write_tree: Write) -> None:
     write_tree(tmp_path / "csv", {"fer2013.csv": b""})
-    write_tree(tmp_path / "images", {"train/angry/1.jpg": b"", "test/sad/1.jpg": b""})
-    write_tree(tmp_path / "other", {"train/grumpy/1.jpg": b""})
+    face = encode_png(picture(0).astype(np.uint8))
+    damaged = {"train/angry/1.jpg": b"", "train/angry/2.jpg": face, "test/sad/1.jpg": face}
+    write_tree(tmp_path / "images", damaged)
+    write_tree(tmp_path / "other", {"train/grumpy/1.jpg": face})
+    write_tree(tmp_path / "no_picture", {"train/angry/1.mp4": b"", "test/sad/1.mp4": b""})
     assert fer2013.detect(tmp_path / "csv") == "FER2013, fer2013.csv"
     assert fer2013.detect(tmp_path / "images") == "FER2013, the image release: test, train"
     assert fer2013.detect(tmp_path / "other") is None
+    assert fer2013.detect(tmp_path / "no_picture") is None
 
 
 def test_the_real_image_release_is_listed_whole(real_data: Path) -> None:

@@ -100,6 +100,18 @@ def test_what_the_settings_say_stands_in_every_record(tmp_path: Path, write_tree
     assert {name: getattr(facts, name) for name in said} == said
 
 
+@pytest.mark.parametrize(
+    ("split", "test_set"),
+    [("Test", "t test"), ("PrivateTest", "t test"), ("test_mini", "t test"), ("train", None)],
+)
+def test_whatever_is_called_a_test_never_trains(
+    tmp_path: Path, write_tree: Write, split: str, test_set: str | None
+) -> None:
+    write_tree(tmp_path, {"happy/a.png": b""})
+    (entry,) = entries(Settings(tmp_path, source_split=split), "t")
+    assert entry.facts.test_set == test_set
+
+
 @pytest.mark.parametrize("inner", [None, "sad"], ids=["no-folder", "an-empty-class"])
 def test_an_empty_folder_is_missing_its_files(tmp_path: Path, inner: str | None) -> None:
     if inner:

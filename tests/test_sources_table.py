@@ -356,7 +356,7 @@ def test_a_picture_that_cannot_be_decoded_is_one_reject(root: Path, workspace: W
 def test_a_picture_that_is_listed_again_is_a_duplicate_row(
     root: Path, workspace: Workspace
 ) -> None:
-    path = csv(root, "image,label\nfaces/0.jpg,sad\n./faces/0.jpg,happy\n")
+    path = csv(root, "image,label\nfaces/0.jpg,sad\n./faces/0.jpg,sad\n")
     gather((source(path),), workspace, 1)
     found = {r.source_id: r.reject and r.reject.reason for r in workspace.catalog.records()}
     assert found == {"faces/0.jpg": None, "faces/0.jpg#2": "duplicate_row"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -17,12 +18,16 @@ import pytest
 from PIL import Image
 
 from occlufer.builders.gather import gather
+from occlufer.builders.publish import lock_config
 from occlufer.builders.sources import web
+from occlufer.builders.web.answers import ServiceError
 from occlufer.builders.web.collect import fetch
 from occlufer.builders.web.ledger import LEDGER_NAME, Ledger
 from occlufer.cli import main
 from occlufer.config import SourceConfig, load_config
 from occlufer.errors import MissingError, UsageError
+from occlufer.images import ImageStore
+from occlufer.tables import read_table
 from occlufer.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -172,6 +177,152 @@ def quick_limits() -> Callable[..., Any]:
     return lambda per_host_s: Limits(per_host_s=per_host_s, backoff_s=0, retries=1)
 
 
+def gathered(folder: Path, config: Path) -> dict[str, tuple[str, str]]:
+    """{end of the record's name: (licence, why it is left out)}"""
+    with open_workspace(folder / "w") as workspace:
+        gather(load_config(config).sources, workspace, 1)
+        return {
+            record.id.rpartition("/")[2]: (
+                record.facts.licence,
+                record.reject.reason if record.reject else "",
+            )
+            for record in workspace.catalog.records()
+        }
+
+
+def test_what_the_list_says_now_counts(tmp_path: Path, web_server: WebServer) -> None:
+    web_server.routes |= {f"/{n}.jpg": web_server.answer(picture(n)) for n in range(4)}
+    rows = [f"{web_server.url(f'/{n}.jpg')},CC0,Ann,," for n in range(4)]
+    config = write_config(tmp_path, web_server, [*rows, "nowhere,CC0,,,"])
+    assert fetched(config)["fetched"] == 4
+    assert gathered(tmp_path, config)["list.csv, line 6"] == ("unknown", "bad_url")
+    by, unknown = (rows[n].replace("CC0", x) for n, x in ((1, "CC BY 4.0"), (2, "All rights")))
+    config = write_config(tmp_path, web_server, [rows[0], by, unknown])
+    summary = fetched(config)
+    assert summary["fetched"] == 2
+    assert summary["skipped"] == {"not_listed": 2, "unknown_licence": 1}
+    assert gathered(tmp_path, config) == {
+        "0.jpg": ("CC0-1.0", ""),
+        "1.jpg": ("CC-BY-4.0", ""),
+        "2.jpg": ("CC0-1.0", "not_listed"),
+        "3.jpg": ("CC0-1.0", "not_listed"),
+        "list.csv, line 4": ("unknown", "unknown_licence"),
+    }
+    config = write_config(tmp_path, web_server, rows)
+    assert fetched(config)["fetched"] == 4
+    assert set(gathered(tmp_path, config).values()) == {("CC0-1.0", "")}
+    assert {web_server.requests[f"/{n}.jpg"] for n in range(4)} == {1}
+
+
+def test_other_licences_may_be_wanted_later(tmp_path: Path, web_server: WebServer) -> None:
+    web_server.routes |= {f"/{n}.jpg": web_server.answer(picture(n)) for n in range(2)}
+    rows = [f"{web_server.url('/0.jpg')},CC0,,,", f"{web_server.url('/1.jpg')},CC BY-NC 4.0,,,"]
+    config = write_config(tmp_path, web_server, rows)
+    assert fetched(config)["skipped"] == {"licence": 1}
+    config = write_config(tmp_path, web_server, rows, licences=["CC0", "CC-BY-NC"])
+    assert fetched(config)["fetched"] == 2
+    assert set(gathered(tmp_path, config).values()) == {("CC0-1.0", ""), ("CC-BY-NC-4.0", "")}
+    config = write_config(tmp_path, web_server, rows, licences=["CC0"])
+    assert gathered(tmp_path, config)["1.jpg"] == ("CC-BY-NC-4.0", "licence")
+
+
+def test_a_picture_that_is_gone_or_damaged_is_told_and_fetched_again_when_asked(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    web_server.routes |= {f"/{n}.jpg": web_server.answer(picture(n)) for n in range(3)}
+    rows = [f"{web_server.url(f'/{n}.jpg')},CC0,,," for n in range(3)]
+    config = write_config(tmp_path, web_server, rows)
+    fetched(config)
+    gone, damaged, _ = sorted((tmp_path / "photographs/images").glob("*/*"))
+    gone.unlink()
+    damaged.write_bytes(picture(9))
+    with open_workspace(tmp_path / "w") as workspace:
+        gather(load_config(config).sources, workspace, 1)
+        rejects = [record.reject for record in workspace.catalog.records() if record.reject]
+    details = sorted(reject.detail for reject in rejects)
+    assert [f"{gone.name} is gone", f"{damaged.name} is damaged"] == [
+        detail.partition(";")[0] for detail in details
+    ]
+    assert all("`occlufer fetch --retry failed`" in detail for detail in details)
+    damaged.unlink()
+    fetched(config)
+    assert not gone.exists()  # perhaps somebody wants it so
+    assert fetched(config, retry=True)["fetched"] == 3
+    assert set(gathered(tmp_path, config).values()) == {("CC0-1.0", "")}
+
+
+@pytest.mark.parametrize("command", ["fetch", "build"])
+@pytest.mark.parametrize("kept", [0, 4096], ids=["no database", "broken pages"])
+def test_a_damaged_ledger_is_named(
+    tmp_path: Path,
+    web_server: WebServer,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    kept: int,
+) -> None:
+    web_server.routes["/a.jpg"] = web_server.answer(picture(1))
+    config = write_config(tmp_path, web_server, [f"{web_server.url('/a.jpg')},CC0,,,"])
+    fetched(config)
+    path = tmp_path / "photographs" / LEDGER_NAME
+    data = path.read_bytes()
+    path.write_bytes(data[:kept] + b"\xa5" * (len(data) - kept))
+    place = ["--workspace", str(tmp_path / "w")] if command == "build" else []
+    assert main([command, "--config", str(config), *place]) == 1
+    told = capsys.readouterr().err
+    assert f"{path}: the ledger of photographs cannot be read" in told
+    assert "move it away and fetch again" in told
+
+
+def test_a_full_disk_ends_the_fetch_and_the_same_command_goes_on(
+    tmp_path: Path,
+    web_server: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    web_server.routes |= {f"/{n}.jpg": web_server.answer(picture(n)) for n in range(3)}
+    rows = [f"{web_server.url(f'/{n}.jpg')},CC0,,," for n in range(3)]
+    config = write_config(tmp_path, web_server, rows)
+    put = ImageStore.put
+
+    def full(store: ImageStore, data: bytes) -> str:
+        if data == picture(1):
+            raise OSError(errno.ENOSPC, "No space left on device", str(store.folder))
+        return put(store, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageStore, "put", full)
+        assert main(["fetch", "--config", str(config)]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert outcomes(tmp_path)["0.jpg"] == ("fetched", "")
+    assert outcomes(tmp_path)["1.jpg"] == ("planned", "")
+    assert main(["fetch", "--config", str(config)]) == 0
+    assert set(outcomes(tmp_path).values()) == {("fetched", "")}
+    assert [web_server.requests[f"/{n}.jpg"] for n in range(3)] == [1, 2, 1]
+
+
+def test_an_interrupt_ends_a_fetch_at_once_and_the_same_command_goes_on(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    web_server.routes["/0.jpg"] = web_server.answer(picture(0))
+    web_server.routes["/1.jpg"] = web_server.silent()
+    rows = [f"{web_server.url(f'/{n}.jpg')},CC0,,," for n in range(2)]
+    config = write_config(tmp_path, web_server, rows)
+    command = [sys.executable, "-m", "occlufer.cli", "fetch", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not web_server.requests["/1.jpg"]:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    _, told = process.communicate(timeout=60)
+    assert time.monotonic() - begun < 10  # a read may take 20 s
+    assert process.returncode == 130
+    assert "run the same command to go on" in told
+    web_server.routes["/1.jpg"] = web_server.answer(picture(1))
+    assert fetched(config)["fetched"] == 2
+    assert web_server.requests["/0.jpg"] == 1
+
+
 def test_a_service_s_photographs_are_asked_for_once_and_fetched(
     tmp_path: Path, web_server: WebServer
 ) -> None:
@@ -277,8 +428,10 @@ def test_a_second_fetch_of_the_same_folder_is_refused(
         ({"limit": 0}, ("limit", "found 0")),
         ({"licences": ["Mine"]}, ("licences", "'Mine'")),
         ({"contact": "mé@lab.example"}, ("contact", "ASCII")),
+        ({"allow_hosts": ["localhost"]}, ("allow_hosts", "'localhost'", "host:port")),
+        ({"allow_hosts": ["http://localhost:80"]}, ("allow_hosts", "host:port")),
     ],
-    ids=["contact", "urls", "limit", "licences", "ascii"],
+    ids=["contact", "urls", "limit", "licences", "ascii", "port", "scheme"],
 )
 def test_settings_that_cannot_be_are_refused_in_words(
     tmp_path: Path, web_server: WebServer, settings: dict[str, Any], words: tuple[str, ...]
@@ -297,6 +450,15 @@ def test_services_that_forbid_datasets_are_refused_with_the_reason(
     text = config.read_text(encoding="utf-8").replace('urls = "list.csv"\n', "")
     config.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="pexels is refused: its terms"):
+        fetched(config)
+
+
+def test_two_sources_do_not_share_a_folder(tmp_path: Path, web_server: WebServer) -> None:
+    config = write_config(tmp_path, web_server, [])
+    text = config.read_text(encoding="utf-8")
+    more = text.replace('name = "photographs"', 'name = "more"')
+    config.write_text(f"{text}\n{more}", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"source more: found path .* that of photographs"):
         fetched(config)
 
 
@@ -320,3 +482,48 @@ def test_a_folder_with_a_ledger_is_recognised(tmp_path: Path) -> None:
     Ledger(tmp_path).close()
     assert (tmp_path / LEDGER_NAME).is_file()
     assert web.detect(tmp_path) == "web photographs with their ledger"
+
+
+def test_a_search_that_cannot_be_read_costs_only_itself(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    def search(request: Any) -> Any:
+        good = "laughing" in request.path
+        page = openverse_page(web_server) if good else {"detail": "changed"}
+        return web_server.answer(json.dumps(page).encode())(request)
+
+    web_server.routes["/v1/images/"] = search
+    web_server.routes["/1.jpg"] = web_server.answer(picture(1))
+    settings = {
+        "service": "openverse",
+        "endpoint": web_server.url(""),
+        "expressions": ["angry person", "laughing person"],
+        "occlusions": ["sunglasses"],
+    }
+    config = write_config(tmp_path, web_server, [], **settings)
+    text = config.read_text(encoding="utf-8").replace('urls = "list.csv"\n', "")
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(ServiceError, match="angry person"):
+        fetched(config)
+    assert outcomes(tmp_path) == {"1.jpg": ("fetched", "")}
+
+
+def test_what_stands_in_the_query_of_an_address_is_no_name(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    web_server.routes["/a.jpg"] = web_server.answer(picture(1))
+    url = web_server.url("/a.jpg")
+    rows = [f"{url}?token=canary-{n},CC0,,," for n in range(2)]
+    config = write_config(tmp_path, web_server, rows)
+    assert fetched(config)["fetched"] == 2
+    (source,) = load_config(config).sources
+    settings = read_table(web.Settings, source.settings, "source")
+    names = [entry.source_id for entry in web.entries(settings, "photographs")]
+    assert len(set(names)) == 2
+    assert all(name.startswith(f"{url}#") and "canary" not in name for name in names)
+
+
+def test_who_fetches_and_how_is_not_published(tmp_path: Path, web_server: WebServer) -> None:
+    config = load_config(write_config(tmp_path, web_server, []))
+    (source,) = lock_config(config)["sources"]
+    assert set(source) == {"kind", "name", "service"}

@@ -46,7 +46,7 @@ PLACE = "/.well-known/tdmrep.json"
         ("googlebot: max-image-preview: none", ""),
         ("max-snippet:0, max-video-preview: none", ""),
         ("unavailable_after: none", ""),
-        ("noarchive, noimageindex", ""),
+        ("noarchive, noimageindex", "noimageindex"),
         ("noaim, xnoai, noai2", ""),
     ],
 )

@@ -32,15 +32,20 @@ class Settings:
 
 
 def detect(path: Path) -> str | None:
-    """Return which pieces of which release were recognised, else None."""
+    """Return which pieces of which release were recognised, and which are not there, else None."""
     if not path.is_dir():
         return None
     releases = {
-        "the first release": affectnet_tables.pieces(path),
-        "the later release": affectnet_arrays.pieces(path),
+        "the first release": (affectnet_tables.pieces(path), affectnet_tables.WANTED),
+        "the later release": (affectnet_arrays.pieces(path), affectnet_arrays.WANTED),
     }
-    found = [f"{release}: {', '.join(pieces)}" for release, pieces in releases.items() if pieces]
+    found = [_told(release, *pieces) for release, pieces in releases.items() if pieces[0]]
     return f"AffectNet, {'; '.join(found)}" if found else None
+
+
+def _told(release: str, there: list[str], wanted: tuple[str, ...]) -> str:
+    absent = [piece for piece in wanted if not any(path.endswith(piece) for path in there)]
+    return f"{release}: {', '.join(there)}" + (f" (without {', '.join(absent)})" if absent else "")
 
 
 def entries(settings: Settings, name: str) -> Iterator[Entry]:

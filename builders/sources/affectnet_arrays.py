@@ -20,6 +20,7 @@ from .named_files import own_folder
 
 SPLITS = {"val_set": "validation", "train_set": "train"}
 IMAGES, ANNOTATIONS = "images", "annotations"
+WANTED = tuple(f"{split}/{folder}" for split in SPLITS for folder in (IMAGES, ANNOTATIONS))
 LABEL_END = "_exp.npy"
 # A label is an array of 132 bytes.
 MAX_LABEL_BYTES = 4_096
@@ -27,8 +28,7 @@ MAX_LABEL_BYTES = 4_096
 
 def pieces(root: Path) -> list[str]:
     """Return which pieces of the release lie at `root`, as paths under it."""
-    inner = (f"{split}/{folder}" for split in SPLITS for folder in (IMAGES, ANNOTATIONS))
-    return [folder for folder in inner if (root / folder).is_dir()]
+    return [folder for folder in WANTED if (root / folder).is_dir()]
 
 
 def files(root: Path, name: str) -> Iterator[Entry]:

@@ -49,6 +49,8 @@ PLACES = {
     MANUAL: ("", "Manually_Annotated"),
     AUTOMATIC: ("", "Automatically_Annotated"),
 }
+# The pieces that people have; what a network labelled is for those who ask for it.
+WANTED = (*TABLE_SPLITS, MANUAL)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from . import class_tree
 from .class_tree import Split, Tree
 from .entry import Entry
@@ -67,17 +65,7 @@ def detect(path: Path) -> str | None:
 
 
 def _are_frames(folder: Path) -> bool:
-    sizes = {_size_px(path) for path in class_tree.first_files(folder, LOOKED_AT)}
-    return sizes - {None} == {FRAME_SIZE_PX}
-
-
-def _size_px(path: Path) -> tuple[int, int] | None:
-    try:
-        with Image.open(path) as image:
-            width_px, height_px = image.size
-            return width_px, height_px
-    except Exception:  # no picture at all says nothing about the set
-        return None
+    return class_tree.first_sizes_px(folder, LOOKED_AT) == {FRAME_SIZE_PX}
 
 
 def entries(settings: Settings, name: str) -> Iterator[Entry]:

@@ -9,6 +9,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject
 from occlufer.schema import LABEL_SYNONYMS
@@ -127,11 +129,26 @@ def inner_folders(path: Path) -> list[str]:
 
 def first_files(folder: Path, count: int) -> list[Path]:
     """Return the first files under a folder, system's left out, by which sets are told apart."""
-    files = (path for path in walk(folder) if not _is_system(path.name))
+    # A pipe is no file: whoever opens one waits for ever.
+    files = (path for path in walk(folder) if not _is_system(path.name) and path.is_file())
     try:
         return list(islice(files, count))
     except OSError:  # may not be listed
         return []
+
+
+def first_sizes_px(folder: Path, count: int) -> set[tuple[int, int]]:
+    """Return the (width, height) of those of the first files that are pictures."""
+    return {size for path in first_files(folder, count) if (size := _size_px(path))}
+
+
+def _size_px(path: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(path) as image:
+            width_px, height_px = image.size
+            return width_px, height_px
+    except Exception:  # no picture at all says nothing about the set
+        return None
 
 
 def labels_of(tree: Tree) -> dict[str, str | None]:

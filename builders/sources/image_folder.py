@@ -15,10 +15,11 @@ from ..licences import read_rights
 from .entry import Entry, read_file
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
 from .labels import label_of, read_label_map, said
+from .row_facts import SPLIT_WORDS as SPLITS
+from .row_facts import is_test
 
 TERMS = None
-SPLIT_WORDS = ("train", "training", "val", "valid", "validation", "test", "testing")
-TEST_WORDS = ("test", "testing")
+SPLIT_WORDS = tuple(SPLITS)
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
 
 
@@ -118,4 +119,4 @@ def _entry(
 
 
 def _own_test_set(settings: Settings, name: str) -> str | None:
-    return f"{name} test" if settings.source_split.lower() in TEST_WORDS else None
+    return f"{name} test" if is_test(settings.source_split) else None

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 # Longer lines are no row of any set: FER2013's have 10 kB.
 MAX_LINE_BYTES = 1_000_000
@@ -28,21 +29,32 @@ def lines(path: Path) -> Iterator[Line]:
 
     A line beyond MAX_LINE_BYTES is cut short and has a fault.
     """
-    number = 0
     with path.open("rb") as file:
-        while piece := file.readline(MAX_LINE_BYTES):
-            long = not piece.endswith(b"\n") and len(piece) == MAX_LINE_BYTES
-            if long:
-                while (more := file.readline(MAX_LINE_BYTES)) and not more.endswith(b"\n"):
-                    pass
-            if not number:
-                piece = piece.removeprefix(b"\xef\xbb\xbf")
-            # A lone carriage return ends a line too, as old tables have it.
-            for part in piece.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\r"):
-                number += 1
-                fault = f"found a line of over {MAX_LINE_BYTES} bytes" if long else ""
-                if part.strip() or fault:
-                    yield Line(number, part.decode("utf-8", "backslashreplace"), fault)
+        for number, line in enumerate(_ended(file), 1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            long = len(line) >= MAX_LINE_BYTES
+            fault = f"found a line of over {MAX_LINE_BYTES} bytes" if long else ""
+            if text.strip() or fault:
+                yield Line(number, text.decode("utf-8", "backslashreplace"), fault)
+
+
+def _ended(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines without their ends, each cut to MAX_LINE_BYTES.
+
+    A lone carriage return ends a line too, as old tables have it: such a file is one to `readline`.
+    """
+    begun = b""
+    while piece := file.readline(MAX_LINE_BYTES):
+        while piece.endswith(b"\r") and (more := file.read(1)):
+            piece += more  # its line feed, or what the next line begins with
+        *whole, rest = piece.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\r")
+        if piece.endswith(b"\n"):
+            whole, rest = [*whole, rest], b""
+        for line in whole:
+            yield (begun + line)[:MAX_LINE_BYTES]
+            begun = b""
+        begun = (begun + rest)[:MAX_LINE_BYTES]
+    yield begun
 
 
 def csv_cells(text: str, delimiter: str = ",") -> list[str] | None:

@@ -79,7 +79,7 @@ def parquet_of_pictures(path: Path) -> Path | None:
     """
     inner = folders(path)[:FOLDERS_LOOKED_AT] if (path / "README.md").is_file() else []
     for folder in (path, path / "data", *(path / name for name in inner)):
-        first = min(folder.glob("*.parquet"), default=None)
+        first = min(filter(Path.is_file, folder.glob("*.parquet")), default=None)
         if first is not None:
             return first if _holds_pictures(first) else None
     return None

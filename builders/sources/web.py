@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
+import re
+import sqlite3
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +20,12 @@ from occlufer.record import Facts, Reject
 from ..licences import read_families, read_licence
 from ..web.ledger import LEDGER_NAME, Fault, Ledger, Outcome
 from ..web.photograph import Photograph
-from .entry import Entry, read_file, read_nothing
+from .entry import Entry, Reading, read_nothing
 
 TERMS = None  # every photograph has its own
 IMAGES = "images"
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+):[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class Settings:
         read_families(self.licences)
         if not (self.contact.isascii() and self.contact.isprintable()):
             raise ValueError(f"contact: found {self.contact!r}, expected ASCII text")
+        for host in self.allow_hosts:
+            if not _HOST_AND_PORT.fullmatch(host):
+                expected = 'expected "host:port" in lower case, e.g. "pictures.lab.example:80"'
+                raise ValueError(f"allow_hosts: found {host!r}, {expected}")
         if (self.service == "urls") != (self.urls is not None):
             raise ValueError('urls: expected with service = "urls", and only then')
 
@@ -79,22 +90,53 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
     ledger = Ledger(settings.path)
     try:
         for photograph, outcome in ledger.photographs():
-            yield _entry(photograph, outcome, images)
+            yield _entry(photograph, outcome, images, settings.licences)
         for fault in ledger.faults():
             yield _fault(fault)
+    except sqlite3.Error as error:
+        raise ledger.unusable(error) from None
     finally:
         ledger.close()
 
 
-def _entry(photograph: Photograph, outcome: Outcome, images: ImageStore) -> Entry:
+def _entry(
+    photograph: Photograph, outcome: Outcome, images: ImageStore, licences: tuple[str, ...]
+) -> Entry:
     facts = _facts(photograph, outcome)
+    # The config, and what a list says of it, may have changed since it was fetched.
+    licence = read_licence(photograph.licence)
+    if outcome.state == "fetched" and licence and licence.family not in licences:
+        wanted = ", ".join(licences)
+        outcome = Outcome("skipped", "licence", f"found {licence.name}, wanted are {wanted}")
     if outcome.state == "fetched":
-        path = images.path(outcome.sha256)
-        return Entry(photograph.url, outcome.sha256, facts, partial(read_file, path))
+        said = json.dumps(photograph.to_json(), sort_keys=True)
+        stamp = f"{outcome.sha256}:{zlib.crc32(said.encode()):08x}"
+        read = partial(_read, images.path(outcome.sha256))
+        return Entry(_source_id(photograph.url), stamp, facts, read)
     reason = outcome.reason or "not_fetched"
     detail = outcome.detail or "`occlufer fetch` has not come to it"
     stamp = f"{outcome.state}:{reason}"
-    return Entry(photograph.url, stamp, facts, read_nothing, Reject(reason, detail))
+    return Entry(_source_id(photograph.url), stamp, facts, read_nothing, Reject(reason, detail))
+
+
+def _read(path: Path) -> Reading:
+    """Return the bytes of a photograph; raises OSError, with what to do, if they are not those."""
+    again = "`occlufer fetch --retry failed` fetches it again"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, f"{path.name} is gone; {again}") from None
+    if hashlib.sha256(data).hexdigest() != path.name:
+        raise OSError(errno.EIO, f"{path.name} is damaged; delete it, then {again}")
+    return Reading(data)
+
+
+def _source_id(url: str) -> str:
+    """Return the address without its query: keys and tokens stand there, and this is published."""
+    if "?" not in url:
+        return url
+    digest = hashlib.sha256(url.encode()).hexdigest()
+    return f"{url.partition('?')[0]}#{digest[:12]}"
 
 
 def _fault(fault: Fault) -> Entry:

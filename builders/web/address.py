@@ -38,7 +38,8 @@ def web_address(url: str, params: Mapping[str, str] | None = None) -> str:
         given = urlsplit(url)
         if given.scheme not in DEFAULT_PORTS:
             reason = "blocked_scheme" if given.scheme else "bad_url"
-            raise FetchError(reason, f"found {given.scheme or 'no'}:, expected http: or https:")
+            found = f"{given.scheme}:" if given.scheme else "no scheme"
+            raise FetchError(reason, f"found {found}, expected http: or https:")
         request = requests.PreparedRequest()
         request.prepare_url(url, params)
         asked = (request.url or "").partition("#")[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from occlufer.config import SourceConfig
@@ -32,6 +33,9 @@ from .url_list import read_list
 from .visit import Visitor, visit
 
 log = logging.getLogger(__name__)
+
+# What adds (photograph, its host) to a ledger and returns how many are new.
+Put = Callable[[Iterable[tuple[Photograph, str]]], int]
 BUSY = "another fetch (process {}) works in this folder; wait for it"
 
 
@@ -49,7 +53,22 @@ def fetch(
         names = ", ".join(f"{s.name} ({s.kind})" for s in sources)
         raise UsageError(f'fetch: found the sources {names}, expected {asked} of kind = "web"')
     opened = [(s, read_table(Settings, s.settings, f"source {s.name}")) for s in chosen]
+    _check_folders(sources)
     return {source.name: _fetch_source(settings, source.name, retry) for source, settings in opened}
+
+
+def _check_folders(sources: tuple[SourceConfig, ...]) -> None:
+    """Raise UsageError if two sources share a folder: each would take the other's for its own."""
+    names: dict[str, str] = {}
+    for source in sources:
+        if source.kind == "web":
+            path = str(source.settings.get("path"))
+            first = names.setdefault(path, source.name)
+            if first != source.name:
+                raise UsageError(
+                    f"source {source.name}: found path = {path!r}, which is that of {first}; "
+                    "expected a folder of its own"
+                )
 
 
 def _fetch_source(settings: Settings, name: str, retry: bool) -> dict[str, Any]:
@@ -66,14 +85,20 @@ def _fetch_source(settings: Settings, name: str, retry: bool) -> dict[str, Any]:
             Limits(per_host_s=settings.host_interval_s),
             settings.allow_hosts,
         )
+        images = ImageStore(settings.path / IMAGES)
+        images.sweep()
         try:
             if retry:
-                log.info("%s: planned once more: %d", name, ledger.retry_failed())
+                lost = ledger.retry_lost(lambda sha256: images.path(sha256).is_file())
+                log.info("%s: planned once more: %d", name, ledger.retry_failed() + lost)
+            ledger.reconsider()
             refused = _search(settings, name, ledger, fetcher)
-            _visit(settings, name, ledger, fetcher)
+            _visit(settings, name, ledger, fetcher, images)
             if refused is not None:
                 raise refused
             return _summary(settings, ledger)
+        except sqlite3.Error as error:
+            raise ledger.unusable(error) from None
         finally:
             fetcher.close()
             ledger.close()
@@ -97,10 +122,14 @@ def _summary(settings: Settings, ledger: Ledger) -> dict[str, Any]:
 def _search(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> ServiceError | None:
     """Plan what the list holds, or what the service finds by searches not yet made.
 
-    Returns the error where the service gave up: what it has found is fetched nevertheless.
+    Returns the error where a search gave none or the service gave up: what it has found is fetched
+    nevertheless. After an error that would come again only that search is left out.
     """
+    failed: ServiceError | None = None
     if settings.urls is not None:
-        _plan(read_list(settings.urls), ledger)
+        ledger.begin_list()
+        _plan(read_list(settings.urls), ledger, ledger.plan_list)
+        ledger.end_list()
         return None
     search = search_of(settings.service)
     queries = list(plan(settings.expressions, settings.occlusions))
@@ -110,19 +139,21 @@ def _search(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> 
         if ledger.is_searched(asked):
             continue
         try:
-            ledger.end_search(asked, _plan(search(query, fetcher, settings), ledger))
+            ledger.end_search(asked, _plan(search(query, fetcher, settings), ledger, ledger.plan))
         except ServiceError as error:
-            return error
-    return None
+            failed = ServiceError(f"search {query.words!r}: {error}", error.again)
+            if error.again:  # too many requests, no network: so it would go with every search
+                break
+    return failed
 
 
-def _plan(found: Iterable[Photograph | Fault], ledger: Ledger) -> int:
+def _plan(found: Iterable[Photograph | Fault], ledger: Ledger, put: Put) -> int:
     """Write what is found into the ledger as it comes; return how many photographs are new."""
     count = 0
     for batch in batches(iter(found)):
         ledger.put_faults(item for item in batch if isinstance(item, Fault))
         photographs = [item for item in batch if isinstance(item, Photograph)]
-        count += ledger.plan((p, _host(p.url)) for p in photographs)
+        count += put((p, _host(p.url)) for p in photographs)
     return count
 
 
@@ -137,10 +168,10 @@ def _host(url: str) -> str:
 # Fetching it --------------------------------------------------------------------------------------
 
 
-def _visit(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> None:
+def _visit(
+    settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher, images: ImageStore
+) -> None:
     """Visit every photograph that is planned; each is in the ledger before the next of its host."""
-    images = ImageStore(settings.path / IMAGES)
-    images.sweep()
     visitor = Visitor(fetcher, Robots(fetcher), Tdmrep(fetcher), ledger, images, settings.licences)
 
     def do(url: str) -> None:

@@ -6,11 +6,12 @@ moment loses what was under way and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +49,7 @@ CREATE TABLE faults (               -- lines of a list that are no photograph
 ) WITHOUT ROWID;
 """
 STATES = ("planned", "fetched", "skipped", "failed")
+NOT_LISTED = "not_listed"
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,8 @@ class Ledger:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
-        except sqlite3.OperationalError:
-            raise  # a full disk, a lock: the file itself may be whole
-        except sqlite3.DatabaseError as error:
-            raise OccluferError(
-                f"{self.path}: the ledger of photographs cannot be read ({error}); move it away "
-                "and fetch again"
-            ) from None
+        except sqlite3.Error as error:
+            raise self.unusable(error) from None
         if version not in (0, VERSION):
             raise UsageError(
                 f"{self.path}: made by another version of occlufer "
@@ -102,8 +99,33 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, once no thread is at it."""
+        with self._lock:
+            self._db.close()
+
+    def unusable(self, error: sqlite3.Error) -> OccluferError:
+        """Return the error that names the file, for one of SQLite's, and says what to do."""
+        # A full disk, a lock: the file itself may be whole.
+        passing = isinstance(error, sqlite3.OperationalError)
+        what, then = "be used" if passing else "be read", "move it away and fetch again"
+        if passing:
+            then = "mend this and run the same command to go on"
+        return OccluferError(
+            f"{self.path}: the ledger of photographs cannot {what} ({error}); {then}"
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the open file; all that the block writes counts, or after an error nothing."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled it back already
+                    self._db.execute("ROLLBACK")
+                raise
 
     # Searches ------------------------------------------------------------------------------------
 
@@ -126,18 +148,49 @@ class Ledger:
             " (url, host, sha1, said, state, reason, detail, sha256, evidence)"
             " VALUES (?, ?, ?, ?, 'planned', '', '', '', '{}') ON CONFLICT (url) DO NOTHING"
         )
+        with self._transaction() as db:
+            before = db.total_changes
+            db.executemany(query, rows)
+            return db.total_changes - before
+
+    def plan_list(self, photographs: Iterable[tuple[Photograph, str]]) -> int:
+        """As `plan`, for a list: of an address that is known, what the list says now counts."""
+        listed = list(photographs)
+        rows = [(_dump(p.to_json()), p.sha1, p.url) for p, _ in listed]
+        query = "UPDATE photographs SET said = ?, sha1 = ? WHERE url = ?"
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO listed VALUES (?)", [row[2:] for row in rows])
+            db.executemany(query, rows)
+        return self.plan(listed)
+
+    def begin_list(self) -> None:
+        """Forget the faults of a list, and make ready to note what is in it."""
         with self._lock:
-            before = self._db.total_changes
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(query, rows)
-            self._db.execute("COMMIT")
-            return self._db.total_changes - before
+            self._db.execute("DELETE FROM faults")
+            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS listed (url TEXT PRIMARY KEY)")
+            self._db.execute("DELETE FROM listed")
+
+    def end_list(self) -> None:
+        """Skip what was in the list before and is no more; what has come back is as it was."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE photographs SET state = 'skipped', reason = ?, detail = ?"
+                " WHERE json_extract(said, '$.service') = 'urls'"
+                " AND url NOT IN (SELECT url FROM listed)",
+                (NOT_LISTED, "the list does not hold it any more, or not with a known licence"),
+            )
+            db.execute(
+                "UPDATE photographs SET reason = '', detail = '',"
+                " state = CASE sha256 WHEN '' THEN 'planned' ELSE 'fetched' END"
+                " WHERE reason = ? AND url IN (SELECT url FROM listed)",
+                (NOT_LISTED,),
+            )
 
     def put_faults(self, faults: Iterable[Fault]) -> None:
         """Note lines that are no photograph."""
         rows = [(fault.place, fault.reason, fault.detail) for fault in faults]
-        with self._lock:
-            self._db.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?)", rows)
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO faults VALUES (?, ?, ?)", rows)
 
     def faults(self) -> list[Fault]:
         """Return the lines that are no photograph."""
@@ -170,6 +223,24 @@ class Ledger:
         )
         with self._lock:
             self._db.execute(query, (*row, _dump(outcome.evidence), url))
+
+    def reconsider(self) -> None:
+        """Plan once more what was not asked for by reason of its licence: others may be wanted."""
+        query = (
+            "UPDATE photographs SET state = 'planned'"
+            " WHERE state = 'skipped' AND reason IN ('licence', 'unknown_licence')"
+        )
+        with self._lock:
+            self._db.execute(query)
+
+    def retry_lost(self, is_there: Callable[[str], bool]) -> int:
+        """Plan once more what was fetched and whose file, by its sha256, is gone."""
+        with self._transaction() as db:
+            query = "SELECT sha256, number FROM photographs WHERE state = 'fetched'"
+            lost = [row[1:] for row in db.execute(query) if not is_there(row[0])]
+            query = "UPDATE photographs SET state = 'planned', sha256 = '' WHERE number = ?"
+            db.executemany(query, lost)
+            return len(lost)
 
     def retry_failed(self) -> int:
         """Plan what failed once more; return how many."""

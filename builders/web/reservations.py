@@ -19,7 +19,7 @@ from .fetch import Fetcher, utc_now
 from .hosts import PerSite
 
 # Words of X-Robots-Tag that keep a picture out of indexes and training sets.
-OPT_OUTS = ("noai", "noimageai", "noindex", "none")
+OPT_OUTS = ("noai", "noimageai", "noindex", "noimageindex", "none")
 # Rules that have a value, of which "none" is one.
 WITH_VALUE = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
 PLACE = "/.well-known/tdmrep.json"
