@@ -62,7 +62,7 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
         where = ", ".join(str(path) for path in paths) or "the current folder"
         raise MissingError(f"{where}: found no folder with images in it; name your dataset folders")
     asked = sorted({kind for _, _, kind, _ in found if _must_accept(kind)})
-    texts = [HEADER, *map(_question, asked)]
+    texts = [*_questions(asked), HEADER]
     names: set[str] = set()
     for path, what, kind, lines in found:
         name = _unique(path.stem if path.is_file() else path.resolve().name, names)
@@ -81,14 +81,15 @@ def _must_accept(kind: str) -> bool:
     return terms is not None and terms.must_accept
 
 
-def _question(kind: str) -> str:
-    """Return the comment that asks whether the terms of a set are accepted."""
-    terms = ADAPTERS[kind].TERMS
-    assert terms is not None
-    return (
-        f"# {terms.title}: {terms.licence}.\n"
-        f"# If you hold it under these terms, add {_text(kind)} to: accept_terms = []\n"
-    )
+def _questions(kinds: list[str]) -> list[str]:
+    """Return the comment, if any, that asks whether the terms of these sets are accepted."""
+    if not kinds:
+        return []
+    asked = [terms for kind in kinds if (terms := ADAPTERS[kind].TERMS) is not None]
+    lines = [f"# {terms.title}: {terms.licence}." for terms in asked]
+    accepted = ", ".join(map(_text, kinds))
+    lines += ["# Once you hold them under these terms, take the # off the next line."]
+    return ["\n".join([*lines, f"# accept_terms = [{accepted}]", ""])]
 
 
 def _place(path: Path, folder: Path) -> str:

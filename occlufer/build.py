@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import BuildConfig
+from occlufer.config import SOURCE_PATHS, BuildConfig
 from occlufer.errors import GateError, UsageError
 from occlufer.images import DamagedImageError
 from occlufer.lock import LOCK_NAME
@@ -90,8 +90,8 @@ def check_places(config: BuildConfig) -> None:
     out, workspace = config.out.resolve(), config.workspace.resolve()
     places = [("the workspace", workspace)]
     for source in config.sources:
-        if isinstance(source.settings.get("path"), str):
-            places.append((f"the source {source.name}", Path(source.settings["path"]).resolve()))
+        paths = (source.settings.get(key) for key in SOURCE_PATHS)
+        places += [(f"the source {source.name}", Path(p).resolve()) for p in paths if p]
     for what, place in places:
         if out.is_relative_to(place) or place.is_relative_to(out):
             raise UsageError(f"out = {out}: lies with {what} ({place}), expected a folder apart")

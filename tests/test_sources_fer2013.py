@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from occlufer.builders.gather import read_entry
@@ -233,3 +235,30 @@ def test_the_real_image_release_is_listed_whole(real_data: Path) -> None:
     found = listed(real_data / "fer2013")
     assert len(found) == 2059
     assert not [entry for entry in found if entry.reject]
+
+
+PIECES = (
+    b"3,",
+    b"0 0 0,",
+    b"Training",
+    b"PublicTest",
+    b",",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\xff",
+    b" ",
+)
+
+
+@given(st.binary(max_size=400) | st.lists(st.sampled_from(PIECES)).map(b"".join))
+def test_any_bytes_after_the_header_lose_no_row(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz-fer2013.csv"
+    path.write_bytes(f"{HEADER}\n".encode() + data)
+    found = list(fer2013.entries(fer2013.Settings(path), "f"))
+    rows = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    assert len(found) == sum(1 for row in rows if row.strip())
+    assert len({entry.source_id for entry in found}) == len(found)

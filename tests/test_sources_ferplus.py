@@ -278,15 +278,23 @@ def test_a_removed_row_keeps_its_place_in_the_count(tmp_path: Path) -> None:
     assert seed_of(tmp_path, found[2], range(3)) == 2
 
 
-def test_a_usage_that_differs_costs_its_row(tmp_path: Path) -> None:
+def test_files_whose_rows_are_of_different_splits_are_refused_as_a_whole(tmp_path: Path) -> None:
     pixels = [PIXELS, pixel_row(0), pixel_row(1, "PublicTest"), pixel_row(2)]
-    found = listed(write(tmp_path, [VOTES, *VOTE_ROWS], pixels))
-    assert [entry.reject is None for entry in found] == [True, False, True]
-    (reject,) = (entry.reject for entry in found if entry.reject)
-    assert reject.reason == "malformed_row"
-    assert "Usage 'Training' for the votes and 'PublicTest' for the pixels" in reject.detail
-    assert "the two files do not hold the same rows" in reject.detail
-    assert found[1].facts.source_split is None
+    with pytest.raises(UsageError) as caught:
+        listed(write(tmp_path, [VOTES, *VOTE_ROWS], pixels))
+    for words in ("line 3", "Usage 'Training'", "'PublicTest'", "do not hold the same rows"):
+        assert words in str(caught.value)
+
+
+def test_a_row_lost_in_the_middle_is_found_where_the_splits_meet(tmp_path: Path) -> None:
+    usages = ["Training"] * 5 + ["PublicTest"] * 4
+    votes = [vote_row(n, usage) for n, usage in enumerate(usages)]
+    pixels = [pixel_row(n, usage) for n, usage in enumerate(usages)]
+    assert len(listed(write(tmp_path, [VOTES, *votes], [PIXELS, *pixels]))) == 9
+    for lost in range(5):
+        rest = pixels[:lost] + pixels[lost + 1 :]
+        with pytest.raises(UsageError, match="do not hold the same rows"):
+            listed(write(tmp_path, [VOTES, *votes], [PIXELS, *rest]))
 
 
 def test_votes_beyond_the_last_pixels_are_missing_them(
@@ -512,8 +520,9 @@ def test_any_bytes_lose_no_row(
     write(folder, head[0] + votes, head[1] + pixels)
     try:
         found = listed(folder)
-    except OccluferError:
-        assert not all(headers)
+    except OccluferError as error:
+        if "do not hold the same rows" not in str(error):
+            assert not all(headers)
         return
     if all(headers):
         assert len(found) == max(rows_in(votes), rows_in(pixels))

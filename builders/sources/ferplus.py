@@ -83,9 +83,11 @@ def _is_data(row: list[str]) -> bool:
 def entries(settings: Settings, name: str) -> Iterator[Entry]:
     """Yield a row of the votes with its row of the pixels at a time.
 
-    Raises MissingError if either file is not there, UsageError if one is another table.
+    Raises MissingError if either file is not there, UsageError if one is another table, or if a
+    row of the two is of different splits: then votes would be joined to other people's faces.
     """
     votes, pixels = _votes_file(settings.path), _pixels_file(settings)
+    _check_splits(votes, pixels)
     counts = [0, 0]
     pairs = zip_longest(_vote_rows(votes), csv_rows(pixels))
     for number, (vote_row, pixel_row) in enumerate(pairs):
@@ -100,6 +102,19 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
             "the votes after it are those of other pictures",
             *(votes, counts[0], pixels, counts[1]),
         )
+
+
+def _check_splits(votes: Path, pixels: Path) -> None:
+    for vote_row, pixel_row in zip(_vote_rows(votes), csv_rows(pixels), strict=False):
+        if _votes_fault(vote_row) or row_fault(pixel_row):
+            continue
+        there = cells(vote_row.text)[0], cells(pixel_row.text)[2]
+        if there[0] != there[1]:
+            raise UsageError(
+                f"{votes}, line {vote_row.number}: found Usage {there[0]!r}, and {there[1]!r} in "
+                f"{pixels}, line {pixel_row.number}: the two files do not hold the same rows, and "
+                "votes would be those of other pictures; get both anew"
+            )
 
 
 def _votes_file(path: Path) -> Path:
@@ -171,13 +186,6 @@ def _reject(votes: Line | None, pixels: Line | None) -> Reject | None:
     fault = row_fault(pixels)
     if fault:
         return Reject("malformed_row", f"{PIXELS_NAME}: {fault}")
-    here, there = cells(votes.text)[0], cells(pixels.text)[2]
-    if here != there:
-        return Reject(
-            "malformed_row",
-            f"found Usage {here!r} for the votes and {there!r} for the pixels, expected the same: "
-            "the two files do not hold the same rows",
-        )
     return None
 
 

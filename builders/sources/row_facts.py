@@ -34,6 +34,7 @@ SPLIT_WORDS = {
     "valid": "validation",
     "validation": "validation",
     "dev": "validation",
+    "eval": "validation",
     "test": "test",
     "testing": "test",
 }
