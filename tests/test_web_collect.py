@@ -429,7 +429,7 @@ def test_a_second_fetch_of_the_same_folder_is_refused(
         ({"licences": ["Mine"]}, ("licences", "'Mine'")),
         ({"contact": "mé@lab.example"}, ("contact", "ASCII")),
         ({"allow_hosts": ["localhost"]}, ("allow_hosts", "'localhost'", "host:port")),
-        ({"allow_hosts": ["http://localhost:80"]}, ("allow_hosts", "host:port")),
+        ({"allow_hosts": ["https://a.example:80"]}, ("allow_hosts", "host:port")),
     ],
     ids=["contact", "urls", "limit", "licences", "ascii", "port", "scheme"],
 )
