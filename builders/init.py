@@ -23,6 +23,7 @@ from .sources import huggingface, image_folder, table
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
 from .sources.files import IMAGE_SUFFIXES, fault, folders, name_of, source_folder, walk
+from .sources.row_facts import SPLIT_WORDS
 
 # Where half of the faces fill less of their picture than this, the pictures are photographs.
 CROP_FILL_RATIO = 0.6
@@ -148,7 +149,7 @@ def _image_folder(path: Path) -> Found | None:
     if not images:
         return None
     lines = _stated([partial(Path.read_bytes, image) for image in images])
-    if path.name.lower() in image_folder.SPLIT_WORDS:
+    if path.name.lower() in SPLIT_WORDS:
         lines.append(f"source_split = {_text(path.name)}")  # or a test would train
     classes = image_folder.detect(path)
     if classes is None:

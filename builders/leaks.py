@@ -38,7 +38,7 @@ from .sources import image_folder
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
 from .sources.files import folders
-from .sources.image_folder import SPLIT_WORDS
+from .sources.row_facts import SPLIT_WORDS
 
 VERSION = 1
 AFTER = stages_before("leaks")

@@ -19,8 +19,6 @@ from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.cli import main
 from occlufer.schema import LABEL_SYNONYMS
 
-REAL = Path(os.environ.get("OCCLUFER_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
-
 
 def test_every_path_is_told_of_even_where_one_holds_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -108,26 +106,26 @@ def test_every_kind_is_listed_with_what_its_owners_ask(
     assert "RAF-DB" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data at {REAL}")
-def test_real_folders_are_recognised_and_counted(tmp_path: Path) -> None:
+def test_real_folders_are_recognised_and_counted(real_data: Path) -> None:
     def on_disk(folder: str) -> int:
-        return sum(path.is_file() for path in (REAL / folder).rglob("*"))
+        return sum(path.is_file() for path in (real_data / folder).rglob("*"))
 
-    fer8 = find(REAL / "fer8")
+    fer8 = find(real_data / "fer8")
     assert fer8.kind == "image_folder"
     assert sum(fer8.splits["all"].values()) == on_disk("fer8") == 1402
     for folder, expected in (("masks_cfmd", 470), ("masks_rwmfd", 287)):
-        masks = find(REAL / folder)
+        masks = find(real_data / folder)
         assert masks.splits == {"all": {"unlabelled": expected}}
         assert masks.records == on_disk(folder) == expected
-    fer2013 = find(REAL / "fer2013")
+    fer2013 = find(real_data / "fer2013")
     assert fer2013.kind == "fer2013"
     assert fer2013.records == on_disk("fer2013") == 2059
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data at {REAL}")
-def test_the_whole_official_fer2013_is_counted_once_unpacked(tmp_path: Path) -> None:
-    with zipfile.ZipFile(REAL / "fer2013_train_validation.zip") as packed:
+def test_the_whole_official_fer2013_is_counted_once_unpacked(
+    real_data: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(real_data / "fer2013_train_validation.zip") as packed:
         files = [name for name in packed.namelist() if not name.endswith("/")]
         packed.extractall(tmp_path)
     found = find(tmp_path / "fer2013")

@@ -15,11 +15,9 @@ from ..licences import read_rights
 from .entry import Entry, read_file
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
 from .labels import label_of, read_label_map, said
-from .row_facts import SPLIT_WORDS as SPLITS
-from .row_facts import is_test
+from .row_facts import SPLIT_WORDS, is_test
 
 TERMS = None
-SPLIT_WORDS = tuple(SPLITS)
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
 
 
@@ -105,9 +103,7 @@ def _entry(
     label = labels.get(inner.parts[0])
     facts = Facts(
         **said(name, {label: 1} if label else {}),
-        source_label=inner.parts[0]
-        if settings.labels == "folder" and len(inner.parts) > 1
-        else None,
+        source_label=inner.parts[0] if inner.parts[0] in labels else None,
         content=settings.content,
         source_split=settings.source_split or None,
         test_set=settings.test_set or _own_test_set(settings, name),
