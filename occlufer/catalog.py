@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from occlufer import change_log
+from occlufer import change_log, vote_log
 from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result
+from occlufer.vote_log import VOTE_LOG, Answer, Project
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+# What an older catalog lacks, else it is the same: {its version: tables}.
+LATER_TABLES = {1: CHANGE_LOG + VOTE_LOG, 2: VOTE_LOG}
 
 TABLES = """
 CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
@@ -76,13 +79,10 @@ class Catalog:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        missing = {0: TABLES + CHANGE_LOG + VOTE_LOG, **LATER_TABLES}
+        if version in missing:
             self._db.executescript(
-                f"BEGIN; {TABLES} {CHANGE_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-            )
-        elif version == 1:  # had no log of changes, else the same
-            self._db.executescript(
-                f"BEGIN; {CHANGE_LOG} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+                f"BEGIN; {missing[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             )
         elif version != SCHEMA_VERSION:
             raise UsageError(
@@ -303,6 +303,39 @@ class Catalog:
             self._bump(stage, len(gone) + len(new))
             if mark is not None:
                 change_log.put_mark(self._db, stage, mark, watches)
+
+    # Answers of people ---------------------------------------------------------------------------
+
+    def log_answers(
+        self, answers: Iterable[Answer], round_name: str, project: Project | None = None
+    ) -> int:
+        """Add what is new to the vote log, and with it note the round's `project` and cursor.
+
+        Returns how many answers were new or had changed.
+        """
+        with self._transaction():
+            added = vote_log.append(self._db, answers)
+            if project is not None:
+                vote_log.put_project(self._db, round_name, project)
+            self._bump(vote_log.VOTES, added)
+        return added
+
+    def answers(self, round_name: str) -> Iterator[Answer]:
+        """Yield the last state of every answer of a round, by image, rater and annotation."""
+        return vote_log.latest(self._db, round_name)
+
+    def answer_history(self) -> Iterator[Answer]:
+        """Yield every state of every answer, in the order in which they were seen."""
+        return vote_log.history(self._db)
+
+    def rater(self, server: str, user: int) -> str:
+        """Return the pseudonym of a user of a labelling server."""
+        with self._transaction():
+            return vote_log.rater_of(self._db, server, user)
+
+    def project(self, round_name: str) -> Project | None:
+        """Return where a round is labelled, None if it has not begun."""
+        return vote_log.project_of(self._db, round_name)
 
     # What was made from what ---------------------------------------------------------------------
 

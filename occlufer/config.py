@@ -24,7 +24,7 @@ SOURCE_PATHS = ("path", "fer2013", "images", "urls")
 # Keys that say who fetches, from where and how, and nothing of the samples: never published either.
 SOURCE_PRIVATE = ("contact", "endpoint", "allow_hosts", "host_interval_s")
 # The keys of sections that are paths; what they lead to is published by its hash.
-SECTION_PATHS = ("groups", "raf_db_occlu", "ferplus_occlu", "affectnet_occlu")
+SECTION_PATHS = ("groups", "gold", "raf_db_occlu", "ferplus_occlu", "affectnet_occlu")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -162,6 +162,47 @@ class ListsConfig:
 
 
 @dataclass(frozen=True)
+class AnnotationConfig:
+    """The `[annotation]` table: who labels on Label Studio, what, and when it is enough."""
+
+    url: str = ""
+    """A server of your own; without it `occlufer annotate start` runs one on this machine."""
+    token_env: str = "LABEL_STUDIO_API_KEY"
+    """The environment variable that holds the token for `url`."""
+    project: str = "Occlu-FER"
+    """The project's title; the one for adjudication has " (adjudication)" behind it."""
+    overlap: int = 3
+    """How many people label each sample."""
+    agreed_votes: int = 0
+    """Samples with at least so many votes by their sources are not sent to people; 0: all are,"""
+    agreed_share: float = 1.0
+    """if at least this share of those votes is for one answer."""
+    gold: Path | None = None
+    """A CSV with the columns record and label: known answers, mixed in to measure raters by."""
+    coverage: float = 1.0
+    """The build goes on when this share of what was sent has its answers."""
+    aggregation: str = "dawid_skene"
+    """How votes become a label: "dawid_skene" weighs raters, "majority" counts."""
+    min_posterior: float = 0.5
+    """A sample whose likeliest answer is less probable than this is unlabelled."""
+    adjudicate_below: float = 0.8
+    """`occlufer annotate adjudicate` asks again where the likeliest answer is less probable."""
+    adjudicate_margin: int = 1
+    """or where it leads by at most so many votes."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url: found {self.url!r}, expected http://... or https://...")
+        _within("overlap", self.overlap, 1, 100)
+        _within("agreed_votes", self.agreed_votes, 0, 1_000)
+        _one_of("aggregation", self.aggregation, ("dawid_skene", "majority"))
+        _within("adjudicate_margin", self.adjudicate_margin, 0, 100)
+        for name in ("agreed_share", "coverage", "min_posterior", "adjudicate_below"):
+            _within(name, getattr(self, name), 0, 1)
+
+
+@dataclass(frozen=True)
 class BuildConfig:
     """A whole `occlufer.toml`; paths in it are relative to it, defaults to where you are."""
 
@@ -174,7 +215,7 @@ class BuildConfig:
     accept_terms: tuple[str, ...] = ()
     """Kinds of sources whose owners' terms you hold the pictures under, e.g. "raf_db"."""
     labels: str = "source"
-    """Where labels come from: "source" takes the sources' own."""
+    """Where labels come from: "source" takes the sources' own, "label_studio" asks people too."""
     seed: int = 0
     """The seed of every draw: which groups validate, what the synthetic source plans."""
     workers: int = 0
@@ -187,6 +228,7 @@ class BuildConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     leaks: LeaksConfig = field(default_factory=LeaksConfig)
     lists: ListsConfig = field(default_factory=ListsConfig)
+    annotation: AnnotationConfig = field(default_factory=AnnotationConfig)
 
     def __post_init__(self) -> None:
         """Check what no single table can."""
@@ -196,7 +238,7 @@ class BuildConfig:
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two sources are named {name!r}; give each a `name` of its own")
-        _one_of("labels", self.labels, ("source",))
+        _one_of("labels", self.labels, ("source", "label_studio"))
         _within("workers", self.workers, 0, 1024)
         if not self.out.name.isidentifier():
             raise ValueError(f"out: found the name {self.out.name!r}, expected letters, digits, _")
@@ -209,6 +251,7 @@ SECTIONS = {
     "split": SplitConfig,
     "leaks": LeaksConfig,
     "lists": ListsConfig,
+    "annotation": AnnotationConfig,
 }
 
 DEFAULT_CONFIG = BuildConfig(

@@ -86,6 +86,9 @@ NO_CLASS = {
     "not_a_face": "rejected",  # AffectNet 10, FERPlus NF
 }
 
+# What a person who labels may answer: an expression, or why there is none.
+ANSWERS = (*LABELS, "uncertain", "not_a_face")
+
 # What may be done with a sample's pixels: passed on with the dataset; kept to the one who holds
 # the source, others rebuild them from their own copy; not used at all.
 RIGHTS = ("publishable", "index_only", "blocked")

@@ -62,6 +62,8 @@ class SetStage:
     after: tuple[str, ...]
     params: Mapping[str, Any]
     function: Callable[[Workspace], Iterable[Result]]
+    watches: tuple[str, ...] = ()
+    """What else than the stages before it and gather changes its results, e.g. "votes"."""
     ready: Callable[[Workspace], bool] = field(default=lambda workspace: True)
     """False if what the stage made outside the catalog is gone or damaged."""
     gate: Callable[[Workspace], None] = field(default=lambda workspace: None)
@@ -146,7 +148,7 @@ def _guarded(stage: ImageStage, item: ImageItem) -> Result:
 
 def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
     catalog = workspace.catalog
-    upstream = catalog.revisions(("gather", *stage.after))
+    upstream = catalog.revisions(("gather", *stage.watches, *stage.after))
     wanted = fingerprint(stage.name, stage.params, upstream)
     count = 0
     if catalog.fingerprint(stage.name) != wanted or not stage.ready(workspace):
