@@ -10,13 +10,13 @@ from typing import Any
 from occlufer.config import AnnotationConfig, BuildConfig
 from occlufer.schema import LABELS
 from occlufer.vote_log import ADJUDICATION
-from occlufer.workspace import Workspace, open_workspace
+from occlufer.workspace import Workspace, open_built
 
 from .connect import connect
 from .coverage import answered_images
 from .decision import DIGITS
 from .push import PushSummary, check_built, push_round
-from .tally import Opinion, Said, opinions, what_was_said
+from .tally import Opinion, Said, aggregated, opinions, what_was_said
 
 # Why a sample is due.
 POSTERIOR, MARGIN, SPLIT, GOLD = "posterior", "margin", "split", "gold"
@@ -67,7 +67,7 @@ def adjudicate(config: BuildConfig, dry_run: bool = False) -> AdjudicationSummar
     What is not in doubt any more, and nobody has decided on yet, is taken back. Raises MissingError
     if the samples have not come so far, or if no server is there.
     """
-    with open_workspace(config.workspace) as workspace:
+    with open_built(config.workspace) as workspace:
         check_built(workspace)
         said = what_was_said(workspace, config)
         due = due_samples(workspace, said, config)
@@ -84,7 +84,7 @@ def due_samples(workspace: Workspace, said: Said, config: BuildConfig) -> dict[s
     Those on which somebody has decided are not among them: what was decided stays decided.
     """
     # Without the known answers, which would hide that the votes contradict them.
-    found = opinions(workspace, said, config, truth={})
+    found = opinions(aggregated(workspace, said, config, truth={}))
     asked = answered_images(said, config.annotation.overlap) & said.voted - {*said.decisions}
     reasons = {
         image: why_due(found[image], config.annotation, said.gold.get(image))

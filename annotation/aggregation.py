@@ -9,9 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from occlufer.schema import LABELS
-
-from .ballots import UNCERTAIN, Ballots, Numbers, Weights
+from .ballots import UNCERTAIN, Ballots, Numbers
 from .calibration import temperature, tempered
 from .dawid_skene import Rows, dawid_skene, misnamed
 from .latent import Fit, problem
@@ -54,24 +52,6 @@ class Aggregation:
     def converged(self) -> bool:
         """Return whether another round would have changed little."""
         return self.fit is None or self.fit.converged
-
-    def margins(self) -> Weights:
-        """Return (N,): by how many votes the first answer leads the second one."""
-        ordered = np.sort(self.ballots.counts(), axis=1)
-        lead: Weights = ordered[:, -1] - ordered[:, -2]
-        return lead
-
-    def soft_labels(self) -> Numbers:
-        """Return (N, 8): how probable each of LABELS is, if it is one of them.
-
-        Equal shares where the posterior has nothing for any of them.
-        """
-        columns = [self.ballots.answers.index(label) for label in LABELS]
-        classes = self.posterior[:, columns]
-        total = classes.sum(axis=1, keepdims=True)
-        soft: Numbers = np.full_like(classes, 1 / len(LABELS))
-        np.divide(classes, total, out=soft, where=total > 0)
-        return soft
 
 
 def aggregate(

@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .ballots import Numbers, Weights
-
-DRAWS, DRAWS_AT_ONCE = 1000, 50
+from .ballots import Weights
 
 
 def krippendorff_alpha(counts: Weights) -> float | None:
@@ -21,49 +19,15 @@ def krippendorff_alpha(counts: Weights) -> float | None:
     1 is full agreement, 0 what chance brings about. An item with one vote is left out, as nothing
     can be compared with it. (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", C.)
     """
-    alpha = _alphas(_pairable(counts).sum(axis=0)[None])[0]
-    return None if np.isnan(alpha) else float(alpha)
-
-
-def alpha_interval(
-    counts: Weights, level: float = 0.95, seed: int = 0
-) -> tuple[float, float] | None:
-    """Return the bounds of alpha within which `level` of the draws lie, if items are drawn anew.
-
-    None if alpha is not defined, for all items or in every draw.
-    """
-    found = _pairable(counts)
-    if krippendorff_alpha(counts) is None:
-        return None
-    rng = np.random.default_rng(seed)
-    alphas: list[float] = []
-    for _ in range(DRAWS // DRAWS_AT_ONCE):
-        drawn = rng.multinomial(len(found), np.full(len(found), 1 / len(found)), DRAWS_AT_ONCE)
-        alphas.extend(_alphas(drawn @ found))
-    if np.isnan(alphas).all():
-        return None
-    low, high = np.nanquantile(alphas, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _pairable(counts: Weights) -> Numbers:
-    """Return of each item with two votes or more: its agreeing pairs, then its votes per answer.
-
-    A pair weighs 1 / (votes - 1), so that each vote counts once, however many there are.
-    """
     counts = counts[counts.sum(axis=1) > 1]
-    agreeing = (counts * (counts - 1)).sum(axis=1) / (counts.sum(axis=1) - 1)
-    return np.column_stack([agreeing, counts])
-
-
-def _alphas(sums: Numbers) -> Numbers:
-    """Return alpha of each row of sums of what `_pairable` gives; NaN where it is not defined."""
-    agreeing, votes = sums[:, 0], sums[:, 1:]
-    total = votes.sum(axis=1)
-    by_chance = total**2 - (votes**2).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found: Numbers = 1 - (total - 1) * (total - agreeing) / by_chance
-    return np.where(by_chance > 0, found, np.nan)
+    votes = counts.sum(axis=0)
+    total = votes.sum()
+    by_chance = total**2 - (votes**2).sum()
+    if by_chance <= 0:
+        return None
+    # A pair weighs 1 / (votes - 1), so that each vote counts once, however many there are.
+    agreeing = ((counts * (counts - 1)).sum(axis=1) / (counts.sum(axis=1) - 1)).sum()
+    return float(1 - (total - 1) * (total - agreeing) / by_chance)
 
 
 def fleiss_kappa(counts: Weights) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from .template import CONFIDENCE, CONFIDENCE_STEPS, EXPRESSION, NO_OCCLUSION, OC
 # rater could not be told from two of two: such answers are kept aside.
 NOBODY = "nobody"
 SHOWN_CHARACTERS = 60
+# {control of the page: under which key its answers stand}
+KINDS = {EXPRESSION: "choices", OCCLUSION: "choices", CONFIDENCE: "rating"}
 FULL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 Exported = Mapping[str, Any]
@@ -33,8 +35,6 @@ class Place:
 
     round: str
     project: str
-    images: Container[str]
-    """The images of the workspace."""
     pseudonym: Callable[[int], str]
     """Gives the rater's name for a user's number."""
     known: Mapping[int, Answer]
@@ -53,12 +53,12 @@ class Said:
 
 
 def answers_of(task: Exported, place: Place) -> list[Answer]:
-    """Return the answers to a task as the server exports it; its drafts are none."""
-    image, fault = image_of(task), ""
-    if not image:
-        fault = "its task has no occlufer_id"
-    elif image not in place.images:
-        fault = f"its task's occlufer_id {_shown(image)} is no image of this workspace"
+    """Return the answers to a task as the server exports it; its drafts are none.
+
+    Whether the workspace has the image is not asked: its source may be missing only for now.
+    """
+    image = image_of(task)
+    fault = "" if image else "its task has no occlufer_id"
     return [_answer(given, int(task["id"]), image, fault, place) for given in task["annotations"]]
 
 
@@ -114,32 +114,40 @@ def said_in(given: Exported) -> Said:
     """Return what an exported answer says; what stays of a skipped one on the page says nothing."""
     if given.get("was_cancelled"):
         return Said(SKIPPED)
-    label, fault = _label(_values(given, EXPRESSION, "choices"))
-    found = _values(given, OCCLUSION, "choices")
-    confidence, doubt = _confidence(_values(given, CONFIDENCE, "rating"))
+    chosen = _chosen(given)
+    label, fault = _label(chosen[EXPRESSION])
+    found = chosen[OCCLUSION]
+    confidence, doubt = _confidence(chosen[CONFIDENCE])
     strange = [_shown(kind) for kind in found if kind not in (*OCCLUSION_TYPES, NO_OCCLUSION)]
     if strange:
         expected = ", ".join(OCCLUSION_TYPES)
         doubt = [f"occlusion {', '.join(strange)} is not one of {expected}", *doubt]
+    types = tuple(kind for kind in OCCLUSION_TYPES if kind in found)
+    if types and NO_OCCLUSION in found:
+        doubt = [f"occlusion {NO_OCCLUSION} beside {', '.join(types)}", *doubt]
     return Said(
         REFUSED if fault else GIVEN,
         label,
-        tuple(kind for kind in OCCLUSION_TYPES if kind in found),
+        (NO_OCCLUSION,) if found == [NO_OCCLUSION] else types,
         confidence,
         (*fault, *doubt),
     )
 
 
-def _values(given: Exported, control: str, kind: str) -> list[Any]:
-    """Return what was chosen at a control of the page, each once."""
-    values: list[Any] = []
+def _chosen(given: Exported) -> dict[str, list[Any]]:
+    """Return what was chosen at each control of the page, each once."""
+    chosen: dict[str, list[Any]] = {control: [] for control in KINDS}
     results = given.get("result")
     for item in results if isinstance(results, list) else []:
-        if isinstance(item, Mapping) and item.get("from_name") == control:
+        control = item.get("from_name") if isinstance(item, Mapping) else None
+        if isinstance(control, str) and control in KINDS:
             value = item.get("value")
-            found = value.get(kind) if isinstance(value, Mapping) else None
-            values += found if isinstance(found, list) else [found]
-    return [value for place, value in enumerate(values) if value not in values[:place]]
+            found = value.get(KINDS[control]) if isinstance(value, Mapping) else None
+            values = chosen[control]
+            for one in found if isinstance(found, list) else (found,):
+                if one not in values:
+                    values.append(one)
+    return chosen
 
 
 def _label(values: list[Any]) -> tuple[str | None, list[str]]:

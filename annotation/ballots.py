@@ -60,20 +60,12 @@ class Ballots:
         """Return the ballots on some of the items, e.g. those with one type of occlusion."""
         wanted = set(items)
         kept = np.array([name in wanted for name in self.items], dtype=bool)
-        return self._rows(kept[self.item], kept)
-
-    def by(self, raters: Iterable[str]) -> Ballots:
-        """Return the ballots of some of the raters, on the same items."""
-        wanted = set(raters)
-        kept = np.array([name in wanted for name in self.raters], dtype=bool)
-        return self._rows(kept[self.rater], np.ones(len(self.items), dtype=bool))
-
-    def _rows(self, rows: NDArray[np.bool_], items: NDArray[np.bool_]) -> Ballots:
+        rows = kept[self.item]
         raters, rater = np.unique(self.rater[rows], return_inverse=True)
         return Ballots(
-            tuple(name for name, stays in zip(self.items, items, strict=True) if stays),
+            tuple(name for name, stays in zip(self.items, kept, strict=True) if stays),
             tuple(self.raters[r] for r in raters),
-            (np.cumsum(items) - 1)[self.item[rows]],
+            (np.cumsum(kept) - 1)[self.item[rows]],
             rater,
             self.answer[rows],
             self.weight[rows],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
 
 from occlufer.config import BuildConfig
 from occlufer.errors import MissingError, UsageError
@@ -30,12 +29,6 @@ def connect(config: BuildConfig) -> Studio:
 
 def _remote(config: BuildConfig) -> Connection:
     url, variable = server_name(config), config.annotation.token_env
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise UsageError(
-            f"[annotation] url: found a name or password in the address of {parts.hostname}, "
-            f"expected the address alone; the token goes into the environment as {variable}"
-        )
     token = os.environ.get(variable, "").strip()
     if not token:
         raise MissingError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from occlufer.config import BuildConfig
-from occlufer.errors import GateError
-from occlufer.vote_log import LABELLING
+from occlufer.errors import GateError, OccluferError
+from occlufer.labelling_figures import number
+from occlufer.vote_log import ADJUDICATION, LABELLING, Project
 from occlufer.workspace import Workspace
 
 from .connect import EMBEDDED
+from .reopening import closed_images, pulled_rows
 from .tally import Said, what_was_said
 from .wanted import wanted_images
 
@@ -18,7 +20,14 @@ START = "run `occlufer annotate start`, then `occlufer annotate push`"
 START_AGAIN = "run `occlufer annotate start`, let the raters answer, then `occlufer annotate pull`"
 PUSH = "run `occlufer annotate push`"
 PULL = "run `occlufer annotate pull`"
+PUSH_ANEW = "run `occlufer annotate push`, which asks more raters where an answer does not count, "
+START_ANEW = "run `occlufer annotate start`, then `occlufer annotate push`, "
 ANSWER = "let the raters answer, then run `occlufer annotate pull`"
+ADJUDICATE = "run `occlufer annotate adjudicate`, or build"
+DECIDE = "let the adjudicators answer, then run `occlufer annotate pull`"
+DECIDE_AGAIN = (
+    "run `occlufer annotate start`, let the adjudicators answer, then `occlufer annotate pull`"
+)
 
 
 @dataclass(frozen=True)
@@ -51,31 +60,60 @@ def answered_images(said: Said, overlap: int) -> set[str]:
     }
 
 
+def stuck_images(workspace: Workspace, config: BuildConfig, project: Project) -> set[str]:
+    """Return the wanted images that the server asks nobody about, and that lack an answer."""
+    people = config.annotation.overlap
+    closed = closed_images(pulled_rows(workspace.catalog.answers(LABELLING), project), people)
+    if not closed:
+        return set()
+    answered = answered_images(what_was_said(workspace, config), people)
+    return (closed - answered) & {*wanted_images(workspace, config)}
+
+
 def check_coverage(workspace: Workspace, config: BuildConfig) -> None:
     """Raise GateError, with the next command that is due, where too little is answered."""
     found = coverage(workspace, config)
     if found.enough:
         return
     raise GateError(
-        f"{_number(found.answered)} of {_number(found.wanted)} samples labelled (needs coverage "
+        f"{number(found.answered)} of {number(found.wanted)} samples labelled (needs coverage "
         f"{found.needed_share}); {next_step(workspace, config)}, then build again"
     )
 
 
 def next_step(workspace: Workspace, config: BuildConfig) -> str:
     """Return what is due so that answers come in."""
-    from .server import running
-
     project = workspace.catalog.project(LABELLING)
     server = project.server if project else config.annotation.url or EMBEDDED
-    stopped = server == EMBEDDED and running(workspace.folder) is None
+    stopped = server == EMBEDDED and not _serves(workspace)
     if project is None:
         return START if stopped else PUSH
+    stuck = stuck_images(workspace, config, project)
     if stopped:
-        return START_AGAIN
+        return START_ANEW + ANSWER if stuck else START_AGAIN
+    if stuck:
+        return PUSH_ANEW + ANSWER
     return ANSWER if project.cursor else PULL
 
 
-def _number(count: int) -> str:
-    """Return the number with its thousands apart."""
-    return f"{count:,}".replace(",", " ")
+def _serves(workspace: Workspace) -> bool:
+    from .server import running
+
+    try:
+        return running(workspace.folder) is not None
+    except OccluferError:  # it does not let us in; `start` says why
+        return False
+
+
+def adjudication_step(workspace: Workspace, config: BuildConfig) -> str:
+    """Return what is due where samples are in doubt."""
+    project = workspace.catalog.project(ADJUDICATION)
+    if project is None:
+        return ADJUDICATE
+    return DECIDE_AGAIN if _stopped(workspace, config, project) else DECIDE
+
+
+def _stopped(workspace: Workspace, config: BuildConfig, project: Project | None) -> bool:
+    """Return whether the server is the embedded one, and does not run."""
+    server = project.server if project else config.annotation.url or EMBEDDED
+    return server == EMBEDDED and not _serves(workspace)

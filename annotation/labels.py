@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from occlufer.config import BuildConfig
-from occlufer.election import Election, elect
-from occlufer.errors import MissingError
 from occlufer.label_account import read_account, write_account
 from occlufer.outcome import UNLABELLED
 from occlufer.pipeline import stages_before
-from occlufer.record import Record, Reject, Result, Vote
+from occlufer.record import Record, Reject, Result
 from occlufer.stages import SetStage
 from occlufer.vote_log import VOTES
 from occlufer.workspace import Workspace
 
 from .coverage import check_coverage
 from .decision import decide
-from .tally import account, evidence, what_was_said
+from .tally import account, aggregated, evidence, opinions, what_was_said
 from .wanted import source_election
 
 VERSION = 2
@@ -31,10 +28,7 @@ AFTER = stages_before("labels")
 
 
 def stage(config: BuildConfig) -> SetStage:
-    """Return the stage; with people, it works again after each pull, and its gate waits for them.
-
-    Raises MissingError if the file of gold answers is not there.
-    """
+    """Return the stage; with people, it works again after each pull, once its gate is content."""
     params = {"version": VERSION, "from": config.labels}
     if config.labels == "source":
         return SetStage("labels", AFTER, params, label_samples)
@@ -46,6 +40,7 @@ def stage(config: BuildConfig) -> SetStage:
         watches=(VOTES,),
         ready=lambda workspace: read_account(workspace.folder) is not None,
         gate=partial(check_coverage, config=config),
+        gate_first=True,
     )
 
 
@@ -62,10 +57,9 @@ def _settings(config: BuildConfig) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise MissingError(
-            f"[annotation] gold: {path}: cannot be read ({error.strerror})"
-        ) from None
+    except OSError:
+        # The stage says so when it reads it: names for the file come from a build up to there.
+        return "missing"
 
 
 def label_samples(workspace: Workspace) -> Iterable[Result]:
@@ -82,14 +76,16 @@ def label_with_people(workspace: Workspace, config: BuildConfig) -> Iterable[Res
     """Yield what `label_samples` does, and `by` whom, `soft_label` and `occlusion_votes`.
 
     A sample that no person has voted on keeps its sources' label. Writes the account of it all.
+    Raises MissingError if the file of gold answers is not there.
     """
     said = what_was_said(workspace, config)
-    known = evidence(workspace, said, config)
+    known = evidence(workspace, said, opinions(aggregated(workspace, said, config)))
+    asked = said.asked()
     for image, records in _samples(workspace):
         if image in known:
             yield decide(image, known[image], config.annotation.min_posterior)
         else:
-            yield label_by_sources(image, records)
+            yield label_by_sources(image, records, skips=asked[image])
     write_account(account(said), workspace.folder)
 
 
@@ -100,26 +96,18 @@ def _samples(workspace: Workspace) -> Iterator[tuple[str, list[Record]]]:
             yield image, records
 
 
-def label_by_sources(image: str, records: Iterable[Record]) -> Result:
-    """Return the label of one sample by what the sources of its records say."""
-    return _by_election(image, source_election(records))
+def label_by_sources(image: str, records: Iterable[Record], skips: int = 0) -> Result:
+    """Return the label of one sample by what the sources of its records say.
 
-
-def label_sample(
-    image: str, votes: set[Vote], no_class: Mapping[str, int] = MappingProxyType({})
-) -> Result:
-    """Return the label of one sample by the majority of `votes`.
-
-    `no_class` is {word of schema.NO_CLASS: votes}; it stands for election, but gives no label.
+    What they call no class stands for election too, but gives no label. `skips` is how many people
+    were asked as well, and would not say.
     """
-    return _by_election(image, elect(votes, no_class))
-
-
-def _by_election(image: str, election: Election) -> Result:
+    election = source_election(records)
     value = {"votes": election.votes}
     winners, most, total = election.winners, election.most, election.total
     if not winners:
-        return Result(image, value, Reject(UNLABELLED, "no rater has voted"))
+        skipped = f"{skips} rater{'s' if skips > 1 else ''} skipped it"
+        return Result(image, value, Reject(UNLABELLED, skipped if skips else "no rater has voted"))
     if len(winners) > 1:
         detail = f"{' and '.join(winners)} have {most} of {total} votes each"
         return Result(image, value, Reject(UNLABELLED, detail))

@@ -15,14 +15,17 @@ from typing import Any, TextIO
 SECRET_VARIABLES = ("LABEL_STUDIO_PASSWORD", "LABEL_STUDIO_USER_TOKEN", "SECRET_KEY")
 # The server logs the address of every request; that of the sign-up page holds the invite's token.
 TOKEN = re.compile(r"(token=)[^&\s\"']+")
+# It also names raters by their e-mail addresses, e.g. with a traceback whenever a queue has ended.
+# Whole words, from their beginnings: a long line without an address is read once.
+ADDRESS = re.compile(r"(?<!\S)\S+(?:@|%40)\S+")
 HIDDEN = "***"
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with *** in place of each of `secrets` and of any token in an address."""
+    """Return `text` with *** in place of each of `secrets`, tokens and e-mail addresses."""
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
-    return TOKEN.sub(rf"\1{HIDDEN}", text)
+    return ADDRESS.sub(HIDDEN, TOKEN.sub(rf"\1{HIDDEN}", text))
 
 
 class Discreet:

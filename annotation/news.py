@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from occlufer.vote_log import DELETED, REFUSED, SKIPPED, Answer
+from occlufer.vote_log import DELETED, GIVEN, REFUSED, SKIPPED, Answer
 
 # So many notes are shown on a terminal.
 NAMED = 20
@@ -38,6 +38,10 @@ class Known:
     def tasks(self) -> set[int]:
         """Return the tasks with answers that are not known to be deleted."""
         return {task for task in self._by_task if any(self.standing_in(task))}
+
+    def votes(self) -> list[Answer]:
+        """Return the answers that were given or skipped."""
+        return [a for a in self.by_number.values() if a.state in (GIVEN, SKIPPED)]
 
     def refused(self) -> list[Answer]:
         """Return the answers that are kept aside, by number."""
@@ -96,7 +100,7 @@ class PullSummary:
     """How many were looked at."""
     counts: Counts = Counts()
     unknown: int = 0
-    """How many answers are kept aside by now, because what they say, or of what, is not known."""
+    """How many answers are kept aside by now, because what they say is not known, or of what."""
     notes: tuple[str, ...] = ()
     """Each of those, and what else a person should know."""
 

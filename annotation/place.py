@@ -51,6 +51,11 @@ class Place:
         return self.folder / "server.json"
 
     @property
+    def port(self) -> Path:
+        """At which port it served last; kept when it stops, raters have bookmarks."""
+        return self.folder / "port"
+
+    @property
     def lock(self) -> Path:
         """Held while the server is started or stopped."""
         return self.folder / "lock"
@@ -77,7 +82,18 @@ def kept_run(place: Place) -> Run | None:
     return run if run.process.alive else None
 
 
+def kept_port(place: Place) -> int | None:
+    """Return the port at which the server was last seen, if it was."""
+    try:
+        port = int(place.port.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < 1 << 16 else None
+
+
 def keep_run(place: Place, run: Run) -> None:
     """Leave word of the server process, for the next command."""
     table = {"pid": run.process.pid, "began": run.process.began}
     write_private(place.run, json.dumps(table | {"port": run.port, "checked": run.checked}) + "\n")
+    if run.checked:
+        write_private(place.port, f"{run.port}\n")

@@ -18,10 +18,11 @@ from occlufer.config import BuildConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.progress import progress
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, Answer, Project
-from occlufer.workspace import open_workspace
+from occlufer.workspace import open_built
 
-from .answers import Exported, Place, answers_of, image_of
-from .connect import connect, server_name
+from .answers import Exported, Place, answers_of
+from .connect import EMBEDDED, connect, server_name
+from .exports import left_behind
 from .news import Known, PullSummary, counts, news
 from .patience import may_pass, patiently
 from .studio import Studio, StudioError, server_time
@@ -31,7 +32,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-ROUNDS = (LABELLING, ADJUDICATION)
+# {round: the action that makes its project}
+MADE_BY = {LABELLING: "push", ADJUDICATION: "adjudicate"}
 TASKS_AT_ONCE = 200
 # A change gets its time before it is there to be seen, under load seconds before.
 SLACK = timedelta(seconds=5)
@@ -44,14 +46,16 @@ def pull(config: BuildConfig, full: bool = False) -> PullSummary:
     was put back to an older state. Raises MissingError if nothing was pushed, StudioError if the
     server fails and does not recover; what was pulled until then is kept.
     """
-    with open_workspace(config.workspace) as workspace:
-        known = {name: workspace.catalog.project(name) for name in ROUNDS}
+    with open_built(config.workspace) as workspace:
+        known = {name: workspace.catalog.project(name) for name in MADE_BY}
         rounds = {name: project for name, project in known.items() if project is not None}
         _check(rounds, config)
         studio = connect(config)
         summary = PullSummary()
         for name, project in rounds.items():
-            summary += _Round(studio, workspace.catalog, name, project).pull(full)
+            folder = config.workspace if project.server == EMBEDDED else None
+            with left_behind(folder, project.number):
+                summary += _Round(studio, workspace.catalog, name, project).pull(full)
         return summary
 
 
@@ -92,8 +96,10 @@ class _Round:
         if settings is None:
             self._note(
                 f"project {self.project.number} is gone from the server, or not shown to this "
-                f"token's user; the {len(answers)} answers that were pulled are kept"
+                f"token's user; the {len(answers)} answers that were pulled are kept; run "
+                f"`occlufer annotate {MADE_BY[self.name]}`, which makes it anew"
             )
+            self.catalog.forget_project(self.name)
             return self.summary
         # The time when a project was made tells it from all others, whatever the server is called
         # by now, and also if it has begun anew and gives out its numbers again.
@@ -109,7 +115,19 @@ class _Round:
         aside = self.known.refused()
         for answer in aside:
             self._tell(answer, "kept aside, no vote")
+        self._tell_absent()
         return replace(self.summary, unknown=len(aside))
+
+    def _tell_absent(self) -> None:
+        """Say how many answers are to images that are not there, for once or for good."""
+        images = [answer.image for answer in self.known.votes()]
+        there = self.catalog.passing_among(set(images), ())
+        absent = sum(image not in there for image in images)
+        if absent:
+            self._note(
+                f"{absent} answers are to images that the workspace does not have now; they are "
+                "kept, and count when it has them"
+            )
 
     def _compare(self, page: str) -> None:
         if template_sha256(page) != self.project.template_sha256:
@@ -149,8 +167,7 @@ class _Round:
         """Look at the tasks that have changed since a time, the oldest change first."""
         number = self.project.number
         listed = patiently(partial(self.studio.changed_tasks, number, since))
-        times = dict.fromkeys(self._readable_now(), "") if since else {}
-        times |= {task: server_time(when) for task, when in listed}
+        times = {task: server_time(when) for task, when in listed}
         order = sorted(times, key=lambda task: (times[task], task))
         parts = list(_parts(order, TASKS_AT_ONCE))
         for some in progress(parts, len(parts), f"pull {self.name}"):
@@ -160,16 +177,9 @@ class _Round:
             self._write(some, tasks, max(self.project.cursor, cursor))
         return set(order)
 
-    def _readable_now(self) -> set[int]:
-        """Return the tasks with answers kept aside whose image the workspace has by now."""
-        aside = self.known.refused()
-        images = self.catalog.passing_among((answer.image for answer in aside), ())
-        return {answer.task for answer in aside if answer.image in images}
-
     def _write(self, asked: Iterable[int], tasks: Sequence[Exported], cursor: str) -> None:
         """Write what is new of the tasks `asked` for, and up to where that is, at once."""
-        images = self.catalog.passing_among(map(image_of, tasks), ())
-        place = Place(self.name, self.identity, images, self._pseudonym, self.known.by_number)
+        place = Place(self.name, self.identity, self._pseudonym, self.known.by_number)
         found = news(self.known, asked, (a for task in tasks for a in answers_of(task, place)))
         project = replace(self.project, cursor=cursor)
         if found or project != self.project:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,14 +26,17 @@ from occlufer.errors import MissingError, OccluferError
 from occlufer.images import DamagedImageError
 from occlufer.pipeline import stages_before
 from occlufer.progress import progress
-from occlufer.vote_log import GIVEN, LABELLING, standing
-from occlufer.workspace import Workspace, open_workspace
+from occlufer.vote_log import ADJUDICATION, LABELLING
+from occlufer.workspace import Workspace, open_built
 
 from .connect import EMBEDDED, connect, server_name
+from .coverage import answered_images
 from .gold import read_gold
 from .pictures import pictures
-from .round_project import find_project, open_project, overlap
+from .reopening import to_reopen
+from .round_project import find_project, open_project
 from .studio import Studio, UnsureError
+from .tally import what_was_said
 from .tasks import Difference, batches, difference, mixed
 from .wanted import BEFORE_LABELS, priority, wanted_images
 
@@ -44,6 +46,8 @@ TRIES = 4
 # After a lost connection the server may still be at it.
 SETTLE_S = 5.0
 NAMED = 5
+# Digits of a picture that has no other name any more.
+SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class PushSummary:
     kept: tuple[str, ...]
     """Pictures that are no samples any more; people have answered, so their tasks stay."""
     dry_run: bool = False
+    reopened: int = 0
+    """Tasks that the server had closed, though they lack an answer that counts."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as JSON has it."""
@@ -86,6 +92,9 @@ class PushSummary:
         ]
         more = {"gold samples among them": self.gold, "answered enough elsewhere": self.answered}
         more["to remove" if self.dry_run else "removed: doubled or not wanted"] = self.removed
+        more["to open anew" if self.dry_run else "opened anew: some answer was no vote"] = (
+            self.reopened
+        )
         lines += [f"  {count:7d} {what}" for what, count in more.items() if count]
         if self.doubled:
             lines.append(f"  had several tasks: {_some(self.doubled)}")
@@ -99,12 +108,26 @@ def push(config: BuildConfig, dry_run: bool = False) -> PushSummary:
 
     Raises MissingError if the samples have not come so far, or if no server is there.
     """
-    with open_workspace(config.workspace) as workspace:
+    with open_built(config.workspace) as workspace:
         check_built(workspace)
         gold = read_gold(config.annotation.gold, workspace)
         images = wanted_images(workspace, config)
         studio = connect(config)
-        return push_round(studio, workspace, config, LABELLING, images, dry_run, gold)
+        summary = push_round(studio, workspace, config, LABELLING, images, dry_run, gold)
+        if not dry_run:
+            note_adjudication(studio, workspace, config)
+        return summary
+
+
+def note_adjudication(studio: Studio, workspace: Workspace, config: BuildConfig) -> None:
+    """Note the project of those who decide, if the server has one and the catalog was lost.
+
+    Else their decisions would be pulled only once something new is in doubt.
+    """
+    if workspace.catalog.project(ADJUDICATION) is None:
+        found = find_project(studio, workspace, config, ADJUDICATION)
+        if found is not None:
+            workspace.catalog.log_answers((), ADJUDICATION, found.project)
 
 
 def check_built(workspace: Workspace) -> None:
@@ -141,18 +164,28 @@ def push_round(
         project = open_project(studio, workspace, config, round_name, known)
     tasks = [] if project is None else list(studio.tasks(project.number))
     found = difference(tasks, order)
-    enough = answered_enough(workspace, round_name, overlap(config, round_name))
+    enough = answered_enough(workspace, config, round_name)
     new = [image for image in found.new if image not in enough]
+    closed: dict[int, int] = {}
+    if project is not None and round_name == LABELLING:
+        stay = [task for task in tasks if task.number not in found.superfluous]
+        asked = [image for image in order if image not in enough]
+        answers = list(workspace.catalog.answers(round_name))
+        closed = to_reopen(stay, answers, project, asked, config.annotation.overlap)
+    removed = len(found.superfluous)
     if project is not None and not dry_run:
-        studio.delete_tasks(project.number, found.superfluous)
-        count = len(tasks) - len(found.superfluous) + len(new)
+        removed = studio.delete_unanswered(project.number, found.superfluous)
+        for number, people in closed.items():
+            studio.reopen(number, people)
+        count = len(tasks) - removed + len(new)
         try:
             send(studio, workspace, project.number, new, _served(config))
         except DamagedImageError as error:
             workspace.catalog.forget_image(error.sha256)
             raise OccluferError(f"{error}: run `occlufer build`, then push again") from None
         if new:
-            found = _with_late_doubles(studio, project.number, order, count, found)
+            found, late = _with_late_doubles(studio, project.number, order, count, found)
+            removed += late
     return PushSummary(
         round=round_name,
         server=server_name(config),
@@ -162,18 +195,20 @@ def push_round(
         there=found.there,
         answered=len(found.new) - len(new),
         new=len(new),
-        removed=len(found.superfluous),
+        removed=removed,
         doubled=names(workspace, found.doubled),
         kept=names(workspace, _no_samples(workspace, found.kept)),
         dry_run=dry_run,
+        reopened=len(closed),
     )
 
 
-def answered_enough(workspace: Workspace, round_name: str, people: int) -> set[str]:
-    """Return the images that so many people have answered in a round, wherever that was."""
-    answers = standing(workspace.catalog.answers(round_name))
-    counts = Counter(answer.image for answer in answers if answer.state == GIVEN)
-    return {image for image, count in counts.items() if count >= people}
+def answered_enough(workspace: Workspace, config: BuildConfig, round_name: str) -> set[str]:
+    """Return the images on which a round need not ask anybody, wherever they were answered."""
+    said = what_was_said(workspace, config)
+    if round_name == LABELLING:
+        return answered_images(said, config.annotation.overlap)
+    return {*said.decisions}
 
 
 def send(
@@ -205,24 +240,25 @@ def send_batch(studio: Studio, project: int, batch: Sequence[dict[str, Any]]) ->
 
 def _with_late_doubles(
     studio: Studio, project: int, order: Sequence[str], count: int, found: Difference
-) -> Difference:
-    """Return `found` with the doubles that came meanwhile, and remove them.
+) -> tuple[Difference, int]:
+    """Return `found` with the doubles that came meanwhile, and how many were removed now.
 
     An earlier push that was killed may have left the server at work, or two may push at once: then
     the project has more tasks than we know of.
     """
     settings = studio.project(project)
     if settings is None or settings["task_number"] == count:
-        return found
+        return found, 0
     late = difference(studio.tasks(project), order)
-    studio.delete_tasks(project, late.superfluous)
-    return Difference(
+    removed = studio.delete_unanswered(project, late.superfluous)
+    both = Difference(
         found.new,
         found.there,
         found.superfluous + late.superfluous,
         tuple(sorted({*found.kept, *late.kept})),
         tuple(sorted({*found.doubled, *late.doubled})),
     )
+    return both, removed
 
 
 def _served(config: BuildConfig) -> Path | None:
@@ -242,10 +278,10 @@ def _no_samples(workspace: Workspace, images: Iterable[str]) -> list[str]:
 
 
 def names(workspace: Workspace, images: Iterable[str]) -> tuple[str, ...]:
-    """Return the images by the names of their records, as far as there still is one."""
+    """Return the images by the names of their records; one without by the start of its own."""
     images = list(images)
     holders = workspace.catalog.holders_of(images)
-    return tuple(holders[image][0].id if image in holders else image for image in images)
+    return tuple(holders[image][0].id if image in holders else image[:SHOWN] for image in images)
 
 
 def _some(found: Sequence[str]) -> str:

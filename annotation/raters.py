@@ -77,6 +77,8 @@ class RaterStatistics:
     rows: Rows
     confusion: list[list[int]]
     """How often which label (row) got which of her answers (column), both as in ANSWERS."""
+    right: Share
+    """Answers that are what most of the others said: see `as_others`."""
     gold: Share
     pace: Pace
     monotony: Monotony
@@ -108,6 +110,7 @@ def rater_statistics(
             rater,
             rows[rater],
             confusion(answers, labels),
+            as_others(answers, by_image),
             right(answers, gold),
             pace(seconds(answers), common_s),
             monotony(answers, by_image),
@@ -143,6 +146,22 @@ def confusion(answers: Iterable[Answer], labels: Mapping[str, str]) -> list[list
     """Return how often each label (row) was answered with each answer (column)."""
     pairs = Counter((labels.get(answer.image), answer.label) for answer in answers)
     return [[pairs[label, said] for said in ANSWERS] for label in ANSWERS]
+
+
+def as_others(answers: Iterable[Answer], by_image: Mapping[str, Sequence[Answer]]) -> Share:
+    """Return how many of a rater's answers are what most of the others said.
+
+    Her own vote is left out, or she would be measured by herself. Only samples count with two
+    others' answers or more, of which one answer has the most.
+    """
+    hits = total = 0
+    for answer in answers:
+        others = Counter(a.label for a in by_image[answer.image] if a.rater != answer.rater)
+        first = [label for label, count in others.items() if count == max(others.values())]
+        if others.total() > 1 and len(first) == 1:
+            total += 1
+            hits += answer.label == first[0]
+    return Share(hits, total)
 
 
 def right(answers: Iterable[Answer], gold: Mapping[str, str]) -> Share:

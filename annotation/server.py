@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +14,13 @@ from occlufer.errors import OccluferError
 
 from . import installation
 from .credentials import Credentials, kept_credentials, read_credentials
-from .place import Place, Run, keep_run, kept_run
+from .place import Place, Run, keep_run, kept_port, kept_run
+from .ports import HOST, free_port, is_free
 from .private import copy_private, private_folder
 from .process import Process, launch
 from .studio import Connection
 from .waiting import held_in_turn, ticks
 
-HOST = "127.0.0.1"
 START_LIMIT_S = 300.0
 ANSWER_LIMIT_S = 30.0
 STOP_LIMIT_S = 20.0
@@ -80,7 +79,10 @@ def stop(workspace: Path) -> bool:
 
 
 def running(workspace: Path) -> Server | None:
-    """Return the server of the workspace if it runs and answers."""
+    """Return the server of the workspace, None if it does not run.
+
+    Raises OccluferError if it runs and does not let us in, e.g. as its token was changed.
+    """
     place = Place(workspace.resolve())
     run = kept_run(place)
     if run is None or not run.checked:
@@ -88,6 +90,8 @@ def running(workspace: Path) -> Server | None:
     try:
         return _server(place, run)
     except OccluferError:
+        if run.process.alive:
+            raise
         return None
 
 
@@ -100,7 +104,8 @@ def _launched(place: Place) -> Run:
     _lay_database(place, environment)
     if place.log.exists():
         place.log.replace(place.log.with_name("server.before.log"))
-    port = free_port()
+    former = kept_port(place)
+    port = former if former is not None and is_free(former) else free_port()
     variables = installation.clean_environment(place.data, _variables(place, credentials))
     run = Run(launch(_command(environment, port), variables, place.log), port)
     try:
@@ -142,11 +147,9 @@ def _variables(place: Place, credentials: Credentials) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens at."""
-    with socket.socket() as bound:
-        bound.bind((HOST, 0))
-        return int(bound.getsockname()[1])
+def former_port(workspace: Path) -> int | None:
+    """Return the port at which the server of the workspace was last seen, if it was."""
+    return kept_port(Place(workspace.resolve()))
 
 
 def _ready(place: Place, run: Run) -> Server:

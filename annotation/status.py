@@ -5,30 +5,43 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from occlufer.config import BuildConfig
-from occlufer.errors import MissingError
+from occlufer.errors import MissingError, OccluferError, UsageError
+from occlufer.pipeline import STAGE_MODULES
 from occlufer.schema import LABELS, OCCLUSION_TYPES
-from occlufer.vote_log import GIVEN, LABELLING, SKIPPED, Answer
-from occlufer.workspace import Workspace, open_workspace
+from occlufer.stages import is_fresh
+from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer
+from occlufer.workspace import Workspace, open_built
 
-from .aggregation import Aggregation, aggregate
+from .adjudication import due_samples
+from .aggregation import Aggregation
 from .agreement import fleiss_kappa, krippendorff_alpha, one_against_rest
 from .ballots import Ballots, Weights, ballots
-from .coverage import Coverage, answered_images, next_step
+from .coverage import Coverage, adjudication_step, answered_images, next_step
 from .dawid_skene import dawid_skene
-from .decision import DIGITS
 from .latent import problem
 from .raters import RaterStatistics, rater_statistics
-from .tally import AFTER, Said, known_answers, what_was_said
+from .tally import (
+    AFTER,
+    Said,
+    aggregated,
+    evidence,
+    known_answers,
+    labels,
+    opinions,
+    what_was_said,
+)
 from .wanted import wanted_images
 
 NOTHING_FOUND = "none found"
 BUILD = "run `occlufer build`"
-ADJUDICATE = "run `occlufer annotate adjudicate`, or build"
+NOTHING = "nothing; all answers are in what is published"
+PUBLISH = "publish"
 NOBODY_ASKED = 'the config asks nobody: write labels = "label_studio" at its top'
 
 
@@ -52,8 +65,12 @@ class Progress:
     """how often a rater would not say,"""
     skipped_samples: int
     """and on how many samples."""
+    sent: int
+    """Samples that were sent to adjudicators,"""
     decided: int
-    """Samples on which an adjudicator has decided."""
+    """those on which one has decided,"""
+    open: int
+    """and those in doubt on which none has."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ class Status:
         """Return a JSON object."""
         table = asdict(self)
         for row, rater in zip(table["raters"], self.raters, strict=True):
+            row["right"] |= {"share": rater.right.share, "interval": rater.right.interval}
             row["gold"] |= {"share": rater.gold.share, "interval": rater.gold.interval}
             row["dawid_skene"] = self.dawid_skene.get(rater.rater)
         del table["dawid_skene"]
@@ -103,12 +121,20 @@ def status(config: BuildConfig) -> Status:
 
     Raises MissingError if there is no build in the workspace.
     """
-    if not (config.workspace / "catalog.sqlite").is_file():
-        raise MissingError(
-            f"{config.workspace}: found no catalog, expected the workspace of a build; {BUILD}"
-        )
-    with open_workspace(config.workspace) as workspace:
+    with open_built(config.workspace) as workspace:
         return status_of(workspace, config)
+
+
+def due_after_start(config: BuildConfig) -> str:
+    """Return what is to be done next once a server runs, whether or not there is a build yet."""
+    try:
+        with open_built(config.workspace) as workspace:
+            said = what_was_said(workspace, config)
+            return due(workspace, config, progress_of(workspace, config, said))
+    except MissingError:
+        return f"{BUILD}, then `occlufer annotate push`"
+    except UsageError:  # another process holds it
+        return "when the build that is at work here has ended, run `occlufer annotate status`"
 
 
 def status_of(workspace: Workspace, config: BuildConfig) -> Status:
@@ -117,7 +143,8 @@ def status_of(workspace: Workspace, config: BuildConfig) -> Status:
     progress = progress_of(workspace, config, said)
     project = workspace.catalog.project(LABELLING)
     people = ballots(said.answers, {})
-    found = aggregated(workspace, config, said)
+    found = aggregated(workspace, said, config)
+    known = evidence(workspace, said, opinions(found))
     history = [a for a in workspace.catalog.answer_history() if a.round == LABELLING]
     return Status(
         project.name if project else None,
@@ -128,30 +155,9 @@ def status_of(workspace: Workspace, config: BuildConfig) -> Status:
         per_class(people),
         per_measured_type(people, workspace),
         per_seen_type(said.answers),
-        rater_statistics(history, labels(found, said), said.gold),
+        rater_statistics(history, labels(known, config.annotation.min_posterior), said.gold),
         model_confusions(found, said),
     )
-
-
-def aggregated(workspace: Workspace, config: BuildConfig, said: Said) -> Aggregation:
-    """Return what the votes come to on the samples that people have answered, as in the labels."""
-    images = said.voted
-    cast = ballots(said.answers, workspace.catalog.holders_of(images)).among(images)
-    return aggregate(cast, config.annotation.aggregation, known_answers(said))
-
-
-def labels(found: Aggregation, said: Said) -> dict[str, str]:
-    """Return {image: what people's answers came to}, where that is one answer alone."""
-    posterior = found.posterior.round(DIGITS)
-    alone = (posterior == posterior.max(axis=1, keepdims=True)).sum(axis=1) == 1
-    clear = {
-        image: found.ballots.answers[first]
-        for image, first, one in zip(
-            found.ballots.items, posterior.argmax(axis=1), alone, strict=True
-        )
-        if one
-    }
-    return clear | dict(said.gold) | dict(said.decisions)
 
 
 def model_confusions(found: Aggregation, said: Said) -> dict[str, dict[str, list[float]]]:
@@ -174,6 +180,8 @@ def progress_of(workspace: Workspace, config: BuildConfig, said: Said) -> Progre
     wanted = set(wanted_images(workspace, config))
     answered = answered_images(said, config.annotation.overlap) & wanted
     states = Counter(answer.state for answer in said.answers)
+    doubtful = len(due_samples(workspace, said, config))
+    sent = workspace.catalog.project(ADJUDICATION) is not None
     return Progress(
         wanted=len(wanted),
         answered=len(answered),
@@ -183,7 +191,9 @@ def progress_of(workspace: Workspace, config: BuildConfig, said: Said) -> Progre
         given=states[GIVEN],
         skipped=states[SKIPPED],
         skipped_samples=len({a.image for a in said.answers if a.state == SKIPPED}),
+        sent=len(said.decisions) + (doubtful if sent else 0),
         decided=len(said.decisions),
+        open=doubtful,
     )
 
 
@@ -193,8 +203,23 @@ def due(workspace: Workspace, config: BuildConfig, progress: Progress) -> str:
         return BUILD
     if config.labels != "label_studio":
         return NOBODY_ASKED
-    found = Coverage(progress.wanted, progress.answered, progress.needed_share)
-    return ADJUDICATE if found.enough else next_step(workspace, config)
+    if not Coverage(progress.wanted, progress.answered, progress.needed_share).enough:
+        return next_step(workspace, config)
+    if progress.open:
+        return adjudication_step(workspace, config)
+    return NOTHING if is_published(workspace, config) else BUILD
+
+
+def is_published(workspace: Workspace, config: BuildConfig) -> bool:
+    """Return whether the published folder is there, of all that the workspace knows by now."""
+    if workspace.catalog.fingerprint(PUBLISH) is None:
+        return False
+    try:
+        # The part is named, not imported, as the build does it.
+        stage = import_module(STAGE_MODULES[PUBLISH]).stage(config)
+    except OccluferError:  # something that it takes is not there any more; the build says what
+        return False
+    return is_fresh(stage, workspace)
 
 
 # Agreement ---------------------------------------------------------------------------------------
@@ -228,10 +253,10 @@ def per_measured_type(people: Ballots, workspace: Workspace) -> dict[str, Agreem
 
 
 def per_seen_type(answers: Iterable[Answer]) -> dict[str, Agreement]:
-    """Return how well people agree whether each occlusion type is there."""
+    """Return how well people agree whether each occlusion type is there, of those who said."""
     sets: dict[str, list[set[str]]] = {}
     for answer in answers:
-        if answer.state == GIVEN:
+        if answer.state == GIVEN and answer.occlusion_types:  # else she said nothing of it
             sets.setdefault(answer.image, []).append(set(answer.occlusion_types))
     return {
         kind: agreement(

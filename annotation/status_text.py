@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from textwrap import wrap
 
+from occlufer.labelling_figures import (
+    HABIT_COLUMNS,
+    HABIT_LEGEND,
+    WORK_COLUMNS,
+    WORK_LEGEND,
+    number,
+    progress_rows,
+)
 from occlufer.schema import ANSWERS
 
-from .raters import FAST_S, RaterStatistics, Share
+from .raters import RaterStatistics
 from .status import Agreement, Progress, Status
 
 CONFUSIONS_NAMED = 3
 NONE = "-"
-WORK_COLUMNS = (
-    *("rater", "answers", "skips", "right", "gold", "of", "95 %"),
-    *("edited", "edits", "twice", "deleted", "refused"),
-)
-WORK_LEGEND = (
-    "right: answers that are the sample's label; gold: right ones of the known answers, with their",
-    "interval; edited: rows that somebody else changed; edits: others' rows that this one changed;",
-    "twice: further answers to a sample; refused: rows that say nothing that was asked for",
-)
-HABIT_COLUMNS = (
-    *("rater", "median s", "fast", "hasty", "longest run", "of", "chance"),
-    *("bits", "others' bits"),
-)
-HABIT_LEGEND = (
-    f"fast: below {FAST_S:.0f} s; hasty: below a third of everybody's median; chance: how likely",
-    "so long a run of one answer is, in any order; bits: entropy of the answers, and of all that",
-    "others answered to the same samples",
-)
+WIDTH = 100
 
 
 def status_text(status: Status) -> str:
@@ -43,7 +36,7 @@ def status_text(status: Status) -> str:
 
 def _heading(status: Status) -> list[str]:
     if status.project is None:
-        return ["no project yet"]
+        return ["the project is gone" if status.progress.given else "no project yet"]
     pulled = status.pulled_up_to
     until = f"pulled up to {time_text(pulled)}" if pulled else "not yet pulled"
     return [f"project {status.project}", until]
@@ -56,15 +49,7 @@ def time_text(when: str) -> str:
 
 def progress_lines(progress: Progress) -> list[str]:
     """Return how far the labelling is."""
-    rows = [
-        (progress.wanted, "samples wanted"),
-        (progress.answered, f"with {progress.overlap} answers or skips, or decided on"),
-        (progress.begun, "with fewer"),
-        (progress.given, "answers"),
-        (progress.skipped, f"skips, on {number(progress.skipped_samples)} samples"),
-        (progress.decided, "samples decided on by adjudicators"),
-    ]
-    return [f"{number(count):>10} {what}" for count, what in rows]
+    return [f"{number(count):>10} {what}" for count, what in progress_rows(asdict(progress))]
 
 
 def agreement_lines(status: Status) -> list[str]:
@@ -93,7 +78,7 @@ def rater_lines(raters: Sequence[RaterStatistics]) -> list[str]:
     """Return two tables with a row for each rater, and what their columns are."""
     work = table(WORK_COLUMNS, [work_cells(rater) for rater in raters])
     habits = table(HABIT_COLUMNS, [habit_cells(rater) for rater in raters])
-    return [*work, *WORK_LEGEND, "", *habits, *HABIT_LEGEND]
+    return [*work, *wrap(WORK_LEGEND, WIDTH), "", *habits, *wrap(HABIT_LEGEND, WIDTH)]
 
 
 def work_cells(rater: RaterStatistics) -> list[str]:
@@ -104,7 +89,7 @@ def work_cells(rater: RaterStatistics) -> list[str]:
         rater.rater,
         number(rows.answers),
         number(rows.skips),
-        percent(right_share(rater.confusion)),
+        percent(rater.right.share),
         percent(gold.share),
         number(gold.total),
         f"{interval[0] * 100:.0f}-{interval[1] * 100:.0f}" if interval else NONE,
@@ -130,12 +115,6 @@ def habit_cells(rater: RaterStatistics) -> list[str]:
         bits(monotony.entropy_bits),
         bits(monotony.others_bits),
     ]
-
-
-def right_share(confusion: Sequence[Sequence[int]]) -> float | None:
-    """Return the share of a rater's answers that are the sample's label."""
-    hits = sum(row[i] for i, row in enumerate(confusion))
-    return Share(hits, sum(map(sum, confusion))).share
 
 
 def confusion_lines(raters: Iterable[RaterStatistics]) -> list[str]:
@@ -171,11 +150,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in (header, *rows)
     ]
-
-
-def number(count: int) -> str:
-    """Return a whole number with its thousands apart."""
-    return f"{count:,}".replace(",", " ")
 
 
 def figure(value: float | None) -> str:

@@ -43,6 +43,7 @@ BLIND = {
     "enable_empty_annotation": False,
     "show_instruction": False,  # it would lie over the Submit button until Escape is pressed
     "show_skip_button": True,
+    "skip_queue": "REQUEUE_FOR_OTHERS",  # a skip closes no task, see `reopening`
     "show_overlap_first": False,
 }
 
@@ -77,6 +78,10 @@ class Task:
     """The image; None for a task that is not ours."""
     answers: int
     """Answers, skipped ones, and one for drafts: what would be lost with the task."""
+    rows: int = 0
+    """Answers that are no skips, whoever gave them: by these the server closes a task."""
+    overlap: int = 1
+    """With how many of them it does."""
 
 
 class Studio:
@@ -152,10 +157,6 @@ class Studio:
                 return None
             raise
 
-    def template(self, project: int) -> str:
-        """Return the project's label config."""
-        return str(self._ask("GET", f"api/projects/{project}/")["label_config"])
-
     def change_project(self, number: int, settings: Mapping[str, Any]) -> None:
         """Change some of the project's settings."""
         self._ask("PATCH", f"api/projects/{number}/", body=settings)
@@ -185,15 +186,16 @@ class Studio:
 
     def tasks(self, project: int) -> Iterator[Task]:
         """Yield the project's tasks, in the order of numbers."""
-        rows = list(self._rows(project, "id,data,total_annotations,cancelled_annotations"))
+        rows = list(self._rows(project, "id,data,total_annotations,cancelled_annotations,overlap"))
         # A column of drafts would show those of the token's own user only.
         drafts = _filter("draft_exists", "equal", "Boolean", True)
         begun = {row["id"] for row in self._rows(project, "id", [drafts])} if rows else set()
         for row in rows:
             name = row["data"].get("occlufer_id")
-            answers = row["total_annotations"] + row["cancelled_annotations"]
-            answers += row["id"] in begun
-            yield Task(row["id"], None if name is None else str(name), answers)
+            votes, skips = row["total_annotations"], row["cancelled_annotations"]
+            answers = votes + skips + (row["id"] in begun)
+            shown = None if name is None else str(name)
+            yield Task(row["id"], shown, answers, votes, row["overlap"])
 
     def changed_tasks(self, project: int, since: str = "") -> list[tuple[int, str]]:
         """Return (number, updated_at) of the tasks that have changed after the time `since`.
@@ -229,6 +231,22 @@ class Studio:
         for some in _parts(numbers, DELETED_AT_ONCE):
             body = {"selectedItems": {"all": False, "included": list(some)}}
             self._ask("POST", "api/dm/actions", {"id": "delete_tasks", "project": project}, body)
+
+    def delete_unanswered(self, project: int, numbers: Sequence[int]) -> int:
+        """Delete those of the tasks that nobody has begun by now, and return how many."""
+        count = 0
+        for some in _parts(numbers, EXPORTED_AT_ONCE):
+            tasks = self.export(project, some)
+            idle = [task["id"] for task in tasks if not task["annotations"] + task["drafts"]]
+            if idle:
+                self.delete_tasks(project, idle)
+            count += len(idle)
+        return count
+
+    def reopen(self, task: int, people: int) -> None:
+        """Let the server close a task only with so many answers, more than it has."""
+        # Of its own accord the server would not look anew whether the task is complete.
+        self._ask("PATCH", f"api/tasks/{task}/", body={"overlap": people, "is_labeled": False})
 
     def export(self, project: int, tasks: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Return the tasks with their answers, as the server's export "JSON" has them.

@@ -13,10 +13,10 @@ from occlufer.schema import ANSWERS, OCCLUSION_TYPES
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer, standing
 from occlufer.workspace import Workspace
 
-from .aggregation import aggregate
+from .aggregation import Aggregation, aggregate
 from .agreement import krippendorff_alpha
 from .ballots import Ballots, ballots
-from .decision import DIGITS, Evidence, likeliest
+from .decision import DIGITS, Evidence, decide, likeliest
 from .gold import read_gold
 
 AFTER = stages_before("labels")
@@ -66,7 +66,8 @@ class Said:
         """Return how many raters saw each of OCCLUSION_TYPES, of each image that was voted on."""
         seen: dict[str, list[int]] = {image: [0] * len(OCCLUSION_TYPES) for image in self.voted}
         for answer in self.answers:
-            for kind in set(answer.occlusion_types) if answer.state == GIVEN else ():
+            types = set(OCCLUSION_TYPES).intersection(answer.occlusion_types)
+            for kind in types if answer.state == GIVEN else ():
                 seen[answer.image][OCCLUSION_TYPES.index(kind)] += 1
         return seen
 
@@ -92,13 +93,13 @@ def decisions(answers: Iterable[Answer]) -> dict[str, str]:
     return {answer.image: str(answer.label) for answer in given}
 
 
-def opinions(
+def aggregated(
     workspace: Workspace,
     said: Said,
     config: BuildConfig,
     truth: Mapping[str, str] | None = None,
-) -> dict[str, Opinion]:
-    """Return {image: what its votes come to} of the images to which a rater has given an answer.
+) -> Aggregation:
+    """Return what the votes come to on the images to which a rater has given an answer.
 
     `truth` is {image: its known answer}, by default the gold ones. Samples that only sources have
     voted on take no part: where nobody contradicts a source it would seem to be always right.
@@ -106,10 +107,15 @@ def opinions(
     images = sorted(said.voted)
     cast = ballots(said.answers, workspace.catalog.holders_of(images)).among(images)
     known = known_answers(said) if truth is None else truth
-    posterior = aggregate(cast, config.annotation.aggregation, known).posterior
+    return aggregate(cast, config.annotation.aggregation, known)
+
+
+def opinions(found: Aggregation) -> dict[str, Opinion]:
+    """Return {image: what its votes come to}."""
+    cast = found.ballots
     return {
         image: Opinion(tuple(map(int, votes)), tuple(map(float, chances)))
-        for image, votes, chances in zip(cast.items, cast.counts(), posterior, strict=True)
+        for image, votes, chances in zip(cast.items, cast.counts(), found.posterior, strict=True)
     }
 
 
@@ -122,9 +128,8 @@ def known_answers(said: Said) -> dict[str, str]:
     }
 
 
-def evidence(workspace: Workspace, said: Said, config: BuildConfig) -> dict[str, Evidence]:
+def evidence(workspace: Workspace, said: Said, found: Mapping[str, Opinion]) -> dict[str, Evidence]:
     """Return {image: what is known of its label} wherever people have a part in it."""
-    found = opinions(workspace, said, config)
     seen = said.occlusion_votes()
     none = Evidence(votes=(0,) * len(ANSWERS))
     images = sorted({*found, *said.decisions, *said.gold})
@@ -140,6 +145,12 @@ def evidence(workspace: Workspace, said: Said, config: BuildConfig) -> dict[str,
         )
         for image in images
     }
+
+
+def labels(known: Mapping[str, Evidence], min_posterior: float) -> dict[str, str]:
+    """Return {image: the label that the build gives it}, where it gives one."""
+    results = (decide(image, one, min_posterior) for image, one in known.items())
+    return {one.image: one.value["label"] for one in results if one.reject is None}
 
 
 def account(said: Said) -> LabelAccount:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from string import Template
+from textwrap import fill
 from typing import Any
 
 from occlufer.lock import Lock, config_folder
@@ -19,6 +20,7 @@ from .subsets import SPLIT
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 SHOWN_RIGHTS = ("publishable", "index_only")
 ATTRIBUTIONS_SHOWN = 5
+WIDTH = 100
 SUBSETS = """
 ## Evaluation subsets
 
@@ -46,16 +48,16 @@ FROM_SOURCES = """
 A label is the class that most votes of a sample's sources are for. Where several have most there is
 none, and the sample is not in the dataset."""
 FROM_PEOPLE = """
-People labelled on Label Studio, blind: they saw the picture alone, no answer of a source, of a
-model or of one another. Raters: {raters}; answers that count: {answers}, one of a rater to a
-sample; skipped: {skipped}. Each sample was asked of {overlap}.{left_out}{alpha}
+People labelled on Label Studio: what it handed to them was the picture alone, without any answer of
+a source, of a model or of one another. It hides no answers from a rater who opens a task by its
+number. Raters: {raters}; answers that count: {answers}, one of a rater to a sample; skipped:
+{skipped}. Samples were handed out until {overlap} had answered or skipped them, and the build
+waited until {coverage:.0%} of the samples had that, or a decision.{left_out}{alpha}
 
-Their votes, and those of the sources as raters of their own, became labels by {aggregation}. What
-is less probable than {min_posterior}, or likelier no expression, is not in the dataset. Where
-somebody decided on votes that left doubt (an adjudicator), the label is the decision; votes,
-agreement and soft label are still those of the votes.
-
-{table}"""
+Their votes, and those of sources that had some, as raters of their own, became labels by
+{aggregation}. What is less probable than {min_posterior}, or likelier no expression, is not in the
+dataset. Where somebody decided on votes that left doubt (an adjudicator), the label is the
+decision; votes, agreement and soft label are still those of the votes."""
 ALPHA = " Krippendorff's alpha of the answers is {alpha:.3f}."
 LEFT_OUT = (
     " Not asked for were samples with at least {agreed_votes} votes of their sources, of which at "
@@ -69,7 +71,7 @@ AGGREGATIONS = {
 GIVERS = {
     "adjudicator": "an adjudicator",
     "gold": "known before: gold samples, by which raters are measured",
-    "people": "people, with the sources' votes",
+    "people": "people, with the votes of sources that had some",
     "sources": "the sources' votes alone",
 }
 
@@ -184,14 +186,15 @@ def _labels(lock: Lock) -> str:
     alpha = told.get("alpha")
     text = FROM_PEOPLE.format(
         overlap=settings["overlap"],
+        coverage=settings["coverage"],
         aggregation=AGGREGATIONS[settings["aggregation"]],
         min_posterior=settings["min_posterior"],
         alpha="" if alpha is None else ALPHA.format(alpha=alpha),
         left_out=LEFT_OUT.format(**settings) if settings["agreed_votes"] else "",
-        table=table(("label given by", "samples"), givers),
         **{name: told.get(name, 0) for name in ("raters", "answers", "skipped")},
     )
-    return text
+    paragraphs = [fill(part, WIDTH) for part in text.strip().split("\n\n")]
+    return "\n" + "\n\n".join([*paragraphs, table(("label given by", "samples"), givers)])
 
 
 def _source_table(lock: Lock) -> str:

@@ -79,7 +79,10 @@ def _start(arguments: argparse.Namespace, config: Any) -> tuple[dict[str, Any], 
             "[annotation] url: found the address of a server of your own, which `start` leaves "
             "alone; run `occlufer annotate push`"
         )
-    server = import_module("occlufer.annotation.server").start(config.workspace)
+    serving = import_module("occlufer.annotation.server")
+    former = serving.former_port(config.workspace)
+    server = serving.start(config.workspace)
+    due = import_module("occlufer.annotation.status").due_after_start(config)
     value = {
         "url": server.connection.url,
         "invite": server.invite,
@@ -92,8 +95,13 @@ def _start(arguments: argparse.Namespace, config: Any) -> tuple[dict[str, Any], 
         f"  raters sign up, on this machine, at {value['invite']}",
         f"  its log is {value['log']}",
         "it runs until `occlufer annotate stop`",
-        "next: run `occlufer annotate push`",
+        f"next: {due}",
     ]
+    if former is not None and not value["url"].endswith(f":{former}"):
+        lines[1:1] = [
+            f"  its address has changed, another program has its port {former}: tell the raters,"
+            " bookmarks and invites lead astray"
+        ]
     return value, "\n".join(lines)
 
 

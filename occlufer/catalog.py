@@ -337,6 +337,11 @@ class Catalog:
         """Return where a round is labelled, None if it has not begun."""
         return vote_log.project_of(self._db, round_name)
 
+    def forget_project(self, round_name: str) -> None:
+        """Forget where a round is labelled, for it is gone; what people have answered stays."""
+        with self._transaction():
+            vote_log.forget_project(self._db, round_name)
+
     # What was made from what ---------------------------------------------------------------------
 
     def fingerprint(self, stage: str, scope: str = "") -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from occlufer.errors import MissingError, UsageError
 from occlufer.tables import read_table
@@ -35,6 +36,30 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(choices)}")
+
+
+def _check_address(url: str) -> None:
+    """Raise ValueError for an address with more than scheme, host and path.
+
+    A secret may stand anywhere in it: of what is wrong no more is told than scheme and host.
+    """
+    expected = "expected http://... or https://..., the address alone"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # its text repeats what was given
+        raise ValueError(f"url: found what is no address, {expected}") from None
+    if parts.scheme not in ("http", "https", "ftp") or not host:
+        raise ValueError(f"url: found what is no address of a server, {expected}")
+    # With a strange letter in a password the host may end too early, in the midst of a secret.
+    known = parts.scheme + ("" if "@" in url.partition(parts.netloc)[2] else f"://{host}")
+    known += f":{port}" if port and "@" not in url else ""
+    if parts.scheme == "ftp":
+        raise ValueError(f"url: found {known}, {expected}")
+    if "@" in url:
+        raise ValueError(f"url: found a name or password in the address {known}, {expected}")
+    if "?" in url or "#" in url or not url.isprintable() or " " in url:
+        raise ValueError(f"url: found more than server and path after {known}, {expected}")
 
 
 @dataclass(frozen=True)
@@ -192,8 +217,8 @@ class AnnotationConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.url and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url: found {self.url!r}, expected http://... or https://...")
+        if self.url:
+            _check_address(self.url)
         # The server takes 50 characters, and " (adjudication)" comes behind them.
         if not 1 <= len(self.project) <= 35:
             raise ValueError(f"project: found {self.project!r}, expected 1 to 35 characters")

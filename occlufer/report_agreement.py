@@ -7,6 +7,13 @@ from importlib import import_module
 from typing import Any
 
 from occlufer.config import BuildConfig
+from occlufer.labelling_figures import (
+    HABIT_COLUMNS,
+    HABIT_LEGEND,
+    WORK_COLUMNS,
+    WORK_LEGEND,
+    progress_rows,
+)
 from occlufer.page import Cell, folded, paragraph, table
 from occlufer.schema import ANSWERS
 from occlufer.vote_log import LABELLING
@@ -14,21 +21,14 @@ from occlufer.workspace import Workspace
 
 # The part is named, not imported: the core knows none of them.
 STATUS = "occlufer.annotation.status"
-WORK_COLUMNS = (
-    *("rater", "answers", "skips", "gold right", "of", "share", "from", "to"),
-    *("edited", "edits", "twice", "deleted", "refused"),
-)
-HABIT_COLUMNS = (
-    *("rater", "median s", "fast", "hasty", "longest run", "of it", "chance"),
-    *("bits", "others' bits"),
-)
 SMALL = 0.001  # below, three places after the point say nothing
 Table = Mapping[str, Any]
 
 
 def agreement(workspace: Workspace, config: BuildConfig) -> str:
     """Return what `occlufer annotate status` says; nothing where nobody was ever asked."""
-    if workspace.catalog.project(LABELLING) is None:
+    catalog = workspace.catalog
+    if catalog.project(LABELLING) is None and next(catalog.answers(LABELLING), None) is None:
         return ""
     status = import_module(STATUS).status_of(workspace, config).to_json()
     parts = [progress(status), agreements(status), raters(status["raters"])]
@@ -37,19 +37,12 @@ def agreement(workspace: Workspace, config: BuildConfig) -> str:
 
 def progress(status: Table) -> str:
     """Return how far the labelling is."""
-    found = status["progress"]
-    rows: list[tuple[Cell, ...]] = [
-        ("samples wanted", found["wanted"]),
-        (f"with {found['overlap']} answers or skips, or decided on", found["answered"]),
-        ("with fewer", found["begun"]),
-        ("answers", found["given"]),
-        ("skips", found["skipped"]),
-        ("samples skipped by somebody", found["skipped_samples"]),
-        ("samples decided on by adjudicators", found["decided"]),
-    ]
+    rows = [(what, count) for count, what in progress_rows(status["progress"])]
     pulled = status["pulled_up_to"]
     until = f"pulled up to {pulled}" if pulled else "not yet pulled"
-    return paragraph(f"Project {status['project']}, {until}.") + table(("", "count"), rows)
+    name = status["project"]
+    place = "The project is gone." if name is None else f"Project {name}, {until}."
+    return paragraph(place) + table(("", "count"), rows)
 
 
 def agreements(status: Table) -> str:
@@ -77,16 +70,8 @@ def raters(found: Sequence[Table]) -> str:
     """Return a row for each rater."""
     if not found:
         return ""
-    work = paragraph(
-        "Raters, by pseudonym. Gold: known answers, with Wilson's 95 % interval. Edited: rows that "
-        "somebody else has changed; edits: others' rows that this one has. Twice: further answers "
-        "to a sample. Refused: rows that say nothing that was asked for."
-    )
-    habits = paragraph(
-        "Fast: below one second; hasty: below a third of everybody's median time. Chance: how "
-        "likely so long a run of one answer is if it comes in any order. Bits: entropy of the "
-        "answers, and of what all others answered to the same samples."
-    )
+    work = paragraph(f"Raters, by pseudonym; {WORK_LEGEND}.")
+    habits = paragraph(f"{HABIT_LEGEND.capitalize()}.")
     return (
         work
         + table(WORK_COLUMNS, [_work(rater) for rater in found])
@@ -98,9 +83,10 @@ def raters(found: Sequence[Table]) -> str:
 def _work(rater: Table) -> list[Cell]:
     rows, gold = rater["rows"], rater["gold"]
     low, high = gold["interval"] or (None, None)
+    interval = None if low is None else f"{low:.3f}-{high:.3f}"
     figures: tuple[Cell | None, ...] = (
         *(rater["rater"], rows["answers"], rows["skips"]),
-        *(gold["count"], gold["total"], gold["share"], low, high),
+        *(rater["right"]["share"], gold["share"], gold["total"], interval),
         *(rows["edited_by_others"], rows["edited_others"]),
         *(rows["double"], rows["deleted"], rows["refused"]),
     )

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from occlufer.change_log import Mark
 from occlufer.engine import map_local
-from occlufer.errors import OccluferError
+from occlufer.errors import GateError, OccluferError
 from occlufer.images import ImageStore
 from occlufer.progress import progress
 from occlufer.record import Record, Reject, Result
@@ -68,6 +68,8 @@ class SetStage:
     """False if what the stage made outside the catalog is gone or damaged."""
     gate: Callable[[Workspace], None] = field(default=lambda workspace: None)
     """Raises GateError if the build may not go on with what the stage has found."""
+    gate_first: bool = False
+    """Whether the gate needs nothing of the stage: what may not go on yet is not begun either."""
 
 
 @dataclass(frozen=True)
@@ -147,16 +149,36 @@ def _guarded(stage: ImageStage, item: ImageItem) -> Result:
 
 
 def _run_set_stage(stage: SetStage, workspace: Workspace) -> int:
-    catalog = workspace.catalog
-    upstream = catalog.revisions(("gather", *stage.watches, *stage.after))
-    wanted = fingerprint(stage.name, stage.params, upstream)
-    count = 0
-    if catalog.fingerprint(stage.name) != wanted or not stage.ready(workspace):
+    count, due = 0, not is_fresh(stage, workspace)
+    wanted = _wanted(stage, workspace)
+    if due and stage.gate_first:
+        _ask_gate(stage, workspace)
+    if due:
         results = list(stage.function(workspace))
-        catalog.replace_results(stage.name, results, wanted)
+        workspace.catalog.replace_results(stage.name, results, wanted)
         count = len(results)
     stage.gate(workspace)  # on every run, or the second one would pass what the first has found
     return count
+
+
+def _ask_gate(stage: SetStage, workspace: Workspace) -> None:
+    """Ask the gate before the stage works; what it found under other circumstances is forgotten."""
+    try:
+        stage.gate(workspace)
+    except GateError:
+        workspace.catalog.start_stage(stage.name, "")
+        raise
+
+
+def is_fresh(stage: SetStage, workspace: Workspace) -> bool:
+    """Return whether the results of the stage are those of all that stands before it."""
+    known = workspace.catalog.fingerprint(stage.name)
+    return known == _wanted(stage, workspace) and stage.ready(workspace)
+
+
+def _wanted(stage: SetStage, workspace: Workspace) -> str:
+    upstream = workspace.catalog.revisions(("gather", *stage.watches, *stage.after))
+    return fingerprint(stage.name, stage.params, upstream)
 
 
 def _run_following_stage(stage: FollowingStage, workspace: Workspace) -> int:

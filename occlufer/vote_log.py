@@ -68,7 +68,8 @@ class Answer:
     label: str | None
     """One of schema.ANSWERS; None if skipped, or if what was said is none of them."""
     occlusion_types: tuple[str, ...]
-    """Those of schema.OCCLUSION_TYPES that the rater saw."""
+    """Those of schema.OCCLUSION_TYPES that the rater saw; "none" alone if she said that there are
+    none; empty if she said nothing of it."""
     confidence: int | None
     """1 (guessed) to 3 (sure), if the rater said."""
     lead_time_s: float | None
@@ -172,6 +173,11 @@ def put_project(db: sqlite3.Connection, round_name: str, project: Project) -> No
     db.execute(
         "INSERT OR REPLACE INTO projects VALUES (?,?,?,?,?)", (round_name, *astuple(project))
     )
+
+
+def forget_project(db: sqlite3.Connection, round_name: str) -> None:
+    """Forget where a round is labelled; its answers stay."""
+    db.execute("DELETE FROM projects WHERE round = ?", (round_name,))
 
 
 def _last(db: sqlite3.Connection, project: str, annotation: int) -> Answer | None:

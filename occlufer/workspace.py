@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.catalog import Catalog
-from occlufer.errors import UsageError
+from occlufer.errors import MissingError, UsageError
 from occlufer.images import ImageStore
 
 try:
@@ -45,6 +45,20 @@ def open_workspace(folder: Path) -> Iterator[Workspace]:
             yield Workspace(folder, catalog, images)
         finally:
             catalog.close()
+
+
+@contextlib.contextmanager
+def open_built(folder: Path) -> Iterator[Workspace]:
+    """Open the workspace of a build, as open_workspace does; where there is none, none is made.
+
+    Raises MissingError if no build has been here.
+    """
+    if not (folder / "catalog.sqlite").is_file():
+        raise MissingError(
+            f"{folder}: found no catalog, expected the workspace of a build; run `occlufer build`"
+        )
+    with open_workspace(folder) as workspace:
+        yield workspace
 
 
 @contextlib.contextmanager

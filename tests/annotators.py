@@ -116,6 +116,11 @@ class Annotator:
         """Find the server at another address from now on."""
         self._url = url
 
+    def work_is_over(self, project: int) -> bool:
+        """Ask for the next task, and return whether there is none."""
+        path = f"{self._url}/api/projects/{project}/next"
+        return self._session.get(path, timeout=TIMEOUT_S).status_code == 404
+
     def vote(
         self,
         task: int,

@@ -193,7 +193,7 @@ def label_studio() -> Iterator[Path]:
             try:
                 installation.install(cache / "label_studio", cache / "install.log")
             except MissingError as error:
-                pytest.skip(f"no labelling server: {error}")
+                pytest.fail(f"no labelling server: {error}")
             patch.setenv(installation.VARIABLE, str(cache / "label_studio"))
         yield Path(os.environ[installation.VARIABLE])
 

@@ -54,6 +54,7 @@ def answers() -> list[Answer]:
             when = f"2026-03-04T05:{number // 60:02d}:{number % 60:02d}.000000Z"
             said = true if draw.random() < 0.7 else draw.choice(ANSWERS)
             types = tuple(kind for kind in OCCLUSION_TYPES[:3] if draw.random() < 0.5)
+            types = types or (() if number % 2 else ("none",))  # some say nothing of it
             skips = draw.random() < 0.1
             one = answer(number, image, rater, None if skips else said, () if skips else types)
             lead_time_s = draw.choice([0.0, 0.5, 3.0, 9.0])

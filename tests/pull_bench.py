@@ -140,7 +140,7 @@ class PullBench:
         return {
             entry.annotation: (
                 *(entry.task, entry.image, self.pseudonym(entry.email), entry.label),
-                tuple(kind for kind in TYPES if kind in entry.occlusion),
+                tuple(kind for kind in TYPES if kind in entry.occlusion) or tuple(entry.occlusion),
                 entry.confidence,
                 None if entry.edited_by is None else self.pseudonym(entry.edited_by),
             )

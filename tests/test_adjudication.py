@@ -260,3 +260,16 @@ def test_what_is_in_doubt_is_a_second_project_and_its_answers_decide(
         labels = {r.image: r.value for r in label_with_people(workspace, config)}
     assert (labels["a"]["label"], labels["a"]["by"]) == ("contempt", "adjudicator")
     assert labels["a"]["votes"] == [1, 0, 1, 0, 0, 0, 0, 0]
+
+    # The catalog is lost: a push finds both projects, and a pull brings the decision back.
+    for path in config.workspace.glob("catalog.sqlite*"):
+        path.unlink()
+    with open_workspace(config.workspace) as workspace:
+        put(workspace, **dict.fromkeys("abcd"))
+    push(config, dry_run=True)
+    with open_workspace(config.workspace) as workspace:
+        assert workspace.catalog.project(ADJUDICATION) is None
+    assert push(config).new == 0
+    pull(config)
+    with open_workspace(config.workspace) as workspace:
+        assert what_was_said(workspace, config).decisions == {"a": "contempt"}

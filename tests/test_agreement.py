@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from occlufer.annotation.agreement import (
-    alpha_interval,
     fleiss_items,
     fleiss_kappa,
     krippendorff_alpha,
@@ -148,21 +147,3 @@ def test_agreement_on_a_class_is_that_of_this_class_against_the_rest() -> None:
     merged = np.column_stack([counts[:, 2], counts[:, [0, 1, 3, 4]].sum(axis=1)])
     assert one_against_rest(counts, 2).tolist() == merged.tolist()
     close(krippendorff_alpha(one_against_rest(counts, 2)), brute_alpha(merged))
-
-
-def test_the_interval_holds_as_many_of_the_alphas_of_redrawn_items_as_it_says() -> None:
-    counts = np.tile(fleiss_counts(), (4, 1))
-    found = alpha_interval(counts)
-    assert found is not None
-    rng = np.random.default_rng(7)
-    drawn = [krippendorff_alpha(counts[rng.integers(0, 40, 40)]) for _ in range(600)]
-    inside = np.mean([alpha is not None and found[0] <= alpha <= found[1] for alpha in drawn])
-    assert 0.92 < inside < 0.98
-    assert alpha_interval(counts) == found
-    wider = alpha_interval(counts, level=0.99)
-    assert wider is not None
-    assert wider[0] < found[0] < found[1] < wider[1]
-
-
-def test_there_is_no_interval_where_there_is_no_alpha() -> None:
-    assert alpha_interval(np.array([[2.0, 0], [2, 0]])) is None

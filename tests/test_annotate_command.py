@@ -9,14 +9,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from occlufer import annotate_command, cli
 from occlufer.annotate_command import ACTIONS
+from occlufer.annotation import server
 from occlufer.build import BuildSummary
 from occlufer.config import BuildConfig
+from occlufer.vote_log import LABELLING, Project
+from occlufer.workspace import open_workspace
 
 Capture = pytest.CaptureFixture[str]
 
@@ -135,7 +139,7 @@ def test_a_server_may_be_given_on_the_command_line(
     capsys.readouterr()
     status, line = failure(["push", "--url", "two.example.org"], capsys)
     assert status == 2
-    assert "command line, --url: found 'two.example.org', expected http" in line
+    assert "command line, --url: found what is no address of a server, expected http" in line
 
 
 # Mistakes ----------------------------------------------------------------------------------------
@@ -153,13 +157,43 @@ def test_a_config_that_asks_nobody_says_how_to_change_that(
 
 
 def test_start_leaves_a_server_of_one_s_own_alone(place: Path, capsys: Capture) -> None:
-    address = "https://somebody:secret@example.org"
+    address = "https://example.org"
     (place / "occlufer.toml").write_text(PEOPLE + REMOTE + f'"{address}"\n')
     status, line = failure(["start"], capsys)
     assert status == 2
     assert "url" in line
     assert "occlufer annotate push" in line
-    assert "secret" not in line
+
+
+SECRET = "hunter2secret"
+GIVING_AWAY = (
+    f"https://me:{SECRET}@example.org",
+    f"https://{SECRET}@example.org/path",
+    f"https://example.org/?token={SECRET}",
+    f"https://example.org/#{SECRET}",
+    f"ftp://me:{SECRET}@example.org",
+    f"https://me:{SECRET}/@example.org",
+    f"https://me:12/{SECRET}@example.org",
+    f"https://{SECRET}#x@example.org",
+    f"https://[{SECRET}@example.org",
+    f"me:{SECRET}@example.org",
+    SECRET,
+)
+
+
+@pytest.mark.parametrize("address", GIVING_AWAY)
+@pytest.mark.parametrize("name", ["push", "pull", "adjudicate"])
+def test_an_address_with_a_secret_is_refused_and_not_shown(
+    built_place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(TOKEN, "0123456789" * 4)
+    status, line = failure([name, "--url", address], capsys)
+    assert (status, SECRET in line) == (2, False)
+    assert "command line, --url: found" in line
+    (built_place / "occlufer.toml").write_text(PEOPLE + REMOTE + f'"{address}"\n')
+    status, line = failure([name], capsys)
+    assert (status, SECRET in line) == (2, False)
+    assert "[annotation]: url: found" in line
 
 
 def test_where_nothing_runs_stop_says_so(place: Path, capsys: Capture) -> None:
@@ -175,7 +209,10 @@ def test_before_a_build_an_action_says_what_is_missing(
 ) -> None:
     status, line = failure([name], capsys)
     assert status == 3
-    assert "run `occlufer" in line
+    assert line.endswith(
+        ".occlufer: found no catalog, expected the workspace of a build; run `occlufer build`"
+    )
+    assert not (place / ".occlufer").exists()
 
 
 @pytest.fixture
@@ -221,6 +258,50 @@ def test_the_status_of_a_build_that_nobody_has_labelled(built_place: Path, capsy
     assert (table["overall"]["samples"], table["raters"]) == (0, [])
     assert cli.main(["report"]) == 0
     assert 'id="agreement"' not in (built_place / "report.html").read_text(encoding="utf-8")
+
+
+# What is due after a start -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that starts nothing; what is said of it is looked at here."""
+    connection = SimpleNamespace(url=f"{'http'}://127.0.0.1:8001")
+    one = SimpleNamespace(connection=connection, invite="i", credentials="c", log="l")
+    monkeypatch.setattr(server, "start", lambda _: one)
+    monkeypatch.setattr(server, "running", lambda _: one)
+
+
+def said_by_start(capsys: Capture) -> list[str]:
+    assert cli.main(["annotate", "start"]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("started")
+def test_start_says_what_is_due(
+    place: Path, built: BuildSummary, built_config: BuildConfig, capsys: Capture
+) -> None:
+    last = said_by_start(capsys)[-1]
+    assert last == "next: run `occlufer build`, then `occlufer annotate push`"
+    assert not (place / ".occlufer").exists()
+    shutil.copytree(built_config.workspace, place / ".occlufer")
+    assert said_by_start(capsys)[-1] == "next: run `occlufer annotate push`"
+    with open_workspace(place / ".occlufer") as workspace:
+        assert "when the build that is at work" in said_by_start(capsys)[-1]
+        workspace.catalog.log_answers((), LABELLING, Project("embedded", 1, "0" * 64))
+    assert said_by_start(capsys)[-1] == "next: run `occlufer annotate pull`"
+    (place / "occlufer.toml").write_text(SOURCE)
+    assert 'write labels = "label_studio"' in said_by_start(capsys)[-1]
+
+
+@pytest.mark.usefixtures("started")
+def test_start_says_when_the_address_has_changed(place: Path, capsys: Capture) -> None:
+    kept = place / ".occlufer" / "label_studio" / "port"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("8001\n")
+    assert "changed" not in "".join(said_by_start(capsys))
+    kept.write_text("8000\n")
+    assert "its address has changed, another program has its port 8000" in said_by_start(capsys)[1]
 
 
 # Ctrl-C ------------------------------------------------------------------------------------------

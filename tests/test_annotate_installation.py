@@ -112,6 +112,14 @@ def test_the_token_of_an_invite_is_hidden_in_an_address() -> None:
     assert launch.hide(line, []) == line.replace("0123abc", "***")
 
 
+@pytest.mark.parametrize("said", ["bob@example.org", '"o\'brien+x@example.org".', "a?e=b%40c.org"])
+def test_no_rater_is_named_by_an_e_mail_address(said: str) -> None:
+    line = f"There are no tasks for {said} in project\n  File x"
+    assert launch.hide(line, []) == "There are no tasks for *** in project\n  File x"
+    assert launch.hide("an @ alone", []) == "an @ alone"
+    assert launch.hide("x" * 300_000, []) == "x" * 300_000  # in squared time it takes minutes
+
+
 # processes ---------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from pull_bench import SOURCE, TOKEN, PullBench
 
 from occlufer.annotation import server
 from occlufer.config import AnnotationConfig, BuildConfig
+from occlufer.errors import MissingError
 from occlufer.vote_log import LABELLING, standing
 
 pytestmark = pytest.mark.slow
@@ -89,13 +90,15 @@ def test_a_project_that_was_deleted_takes_no_answer_with_it(new: New) -> None:
     bench.vote("ada", "a", "fear")
     bench.pull()
     bench.ask("DELETE", f"/api/projects/{bench.number}/")
-    for full in (False, True):
-        found = bench.pull(full)
-        assert found.counts.deleted == 0
-        assert found.notes[0].startswith(
-            f"labelling: project {bench.number} is gone from the server"
-        )
-        assert found.notes[0].endswith("the 1 answers that were pulled are kept")
+    found = bench.pull()
+    assert found.counts.deleted == 0
+    assert found.notes[0].startswith(f"labelling: project {bench.number} is gone from the server")
+    assert "the 1 answers that were pulled are kept" in found.notes[0]
+    assert found.notes[0].endswith("run `occlufer annotate push`, which makes it anew")
+    with bench.catalog() as catalog:
+        assert catalog.project(LABELLING) is None
+    with pytest.raises(MissingError, match="run `occlufer annotate push`"):
+        bench.pull(full=True)
     assert [a.label for a in standing(bench.log())] == ["fear"]
 
 

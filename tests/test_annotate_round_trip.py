@@ -81,7 +81,7 @@ def test_the_log_is_what_the_raters_know_that_they_said(trip: Trip, when: str) -
 
 
 def in_words_of_the_log(entry: Entry, raters: dict[str, str]) -> tuple[Any, ...]:
-    types = [kind for kind in TYPES if kind in entry.occlusion]
+    types = [kind for kind in TYPES if kind in entry.occlusion] or list(entry.occlusion)
     return (
         entry.task,
         entry.image,

@@ -143,6 +143,7 @@ def answer(play: Played, started: dict[str, Any], token: str) -> None:
             cleo.skip(task["id"], image)
         if place == 5:
             cleo.delete(cleo.vote(task["id"], image, label))
+    assert all(rater.work_is_over(1) for rater in raters)  # the server logs a traceback for each
 
 
 def fail_in_every_way(play: Played, url: str, token: str) -> None:
@@ -202,7 +203,8 @@ def test_start_says_where_everything_is_and_starts_one_server(played: Played) ->
     started = json.loads(played.done["start"].stdout)
     words = played.done["start in words"].stdout
     assert all(str(value) in words for value in started.values())
-    assert "occlufer annotate push" in words
+    assert words.splitlines()[-1] == "next: run `occlufer annotate push`"
+    assert "address has changed" not in words
     assert stat.S_IMODE(Path(started["credentials"]).stat().st_mode) == 0o600
 
 
@@ -236,6 +238,18 @@ def test_pull_and_status_say_what_people_have_answered(played: Played) -> None:
     words = played.done["status in words"].stdout
     assert words.splitlines()[-1].startswith("next: run `occlufer annotate adjudicate`")
     assert max(map(len, words.splitlines())) <= 100
+
+
+def test_a_pull_leaves_no_answers_in_the_exports_of_the_embedded_server(played: Played) -> None:
+    folder = played.folder / ".occlufer" / "label_studio" / "data" / "export"
+    assert list(folder.glob("project-*-at-*.json"))  # of pulls from it as from a remote one
+    assert not list(folder.glob("project-1-at-*"))
+
+
+def test_no_rater_is_named_in_the_server_s_log(played: Played) -> None:
+    said = (played.folder / ".occlufer" / "label_studio" / "server.log").read_text(encoding="utf-8")
+    assert "There are no tasks remaining to be annotated" in said or "no tasks" in said
+    assert not [email for email in played.users if email in said]
 
 
 def test_what_is_in_doubt_is_sent_to_be_decided(played: Played) -> None:

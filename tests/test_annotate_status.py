@@ -8,11 +8,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from labelled import IMAGES, MEASURED, RATERS, URL, answer, answers, config_of, labelled
 
 from occlufer.annotation import status as status_module
+from occlufer.annotation import tally
+from occlufer.annotation.labels import label_with_people
 from occlufer.annotation.status import Agreement, Status, status
 from occlufer.annotation.status_text import mistakes, status_text
 from occlufer.config import BuildConfig
@@ -20,6 +23,7 @@ from occlufer.errors import MissingError
 from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Result
 from occlufer.schema import ANSWERS, LABELS, OCCLUSION_TYPES
+from occlufer.stages import SetStage, run_stage
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer, Project
 from occlufer.workspace import open_workspace
 
@@ -92,6 +96,7 @@ def test_progress_is_what_a_count_finds(config: BuildConfig) -> None:
     assert (found.given, found.skipped) == (states[GIVEN], states[SKIPPED])
     assert found.skipped_samples == len({a.image for a in answers() if a.state == SKIPPED})
     assert found.decided == 0
+    assert (found.sent, found.open > 0) == (0, True)
 
 
 def test_answers_to_samples_that_need_nobody_are_no_progress(config: BuildConfig) -> None:
@@ -110,7 +115,10 @@ def test_agreement_is_that_of_an_independent_computation(config: BuildConfig) ->
     for kind in OCCLUSION_TYPES[:3]:
         images = [image for image in IMAGES if kind in MEASURED[image]]
         assert found.occluded[kind] == expected(labels_of(given(images))), kind
-        units = [[str(kind in a.occlusion_types) for a in group] for group in given().values()]
+        units = [
+            [str(kind in a.occlusion_types) for a in group if a.occlusion_types]
+            for group in given().values()
+        ]
         assert found.occlusion[kind] == expected(units), kind
     bare = [image for image in IMAGES if not MEASURED[image]]
     assert found.occluded["none found"] == expected(labels_of(given(bare)))
@@ -130,11 +138,15 @@ def test_confusions_are_counted_against_the_labels(
         assert cell == said[rater, label, word]
 
 
-def test_known_and_decided_answers_are_the_labels_and_a_tie_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("aggregation", ["dawid_skene", "majority"])
+def test_known_and_decided_answers_are_the_labels_and_a_tie_is_none(
+    tmp_path: Path, aggregation: str
+) -> None:
     gold = tmp_path / "gold.csv"
     gold.write_text("record,label\ns/a,contempt\ns/b,contempt\n", encoding="utf-8")
-    config = config_of(tmp_path, gold=gold, aggregation="majority")
+    config = config_of(tmp_path, gold=gold, aggregation=aggregation)
     votes = {"a": ["fear"] * 2, "b": ["fear"] * 2, "c": ["fear", "anger"], "d": ["fear"] * 2}
+    votes["e"] = ["uncertain", "uncertain", "anger"]
     number = itertools.count(1)
     with open_workspace(config.workspace) as workspace:
         catalog = workspace.catalog
@@ -151,11 +163,17 @@ def test_known_and_decided_answers_are_the_labels_and_a_tie_is_none(tmp_path: Pa
         catalog.log_answers(made, LABELLING)
         decided = dataclasses.replace(made[2], round=ADJUDICATION, annotation=500, label="sadness")
         catalog.log_answers([decided], ADJUDICATION)
-        said = status_module.what_was_said(workspace, config)
-        labels = status_module.labels(status_module.aggregated(workspace, config, said), said)
-    assert labels == {"a": "contempt", "b": "sadness", "d": "fear"}
+        said = tally.what_was_said(workspace, config)
+        found = tally.opinions(tally.aggregated(workspace, said, config))
+        labels = tally.labels(tally.evidence(workspace, said, found), 0.0)
+        built = {one.image: one for one in label_with_people(workspace, config)}
+    tied = {} if aggregation == "majority" else {"c": "fear"}  # the model knows who is better
+    assert labels == {"a": "contempt", "b": "sadness", "d": "fear"} | tied
+    assert labels == {i: r.value["label"] for i, r in built.items() if r.reject is None}
     first = status(config).raters[0]
     assert (first.gold.count, first.gold.total) == (0, 2)
+    # "e" has no label, though anger is likeliest: most say that they cannot tell.
+    assert sum(map(sum, first.confusion)) == len(labels)
 
 
 @pytest.mark.parametrize("aggregation", ["dawid_skene", "majority"])
@@ -194,6 +212,42 @@ def test_what_comes_next_follows_the_labelling(config: BuildConfig) -> None:
     there = status(dataclasses.replace(config, annotation=enough))
     assert there.next == "run `occlufer annotate adjudicate`, or build"
     assert 'labels = "label_studio"' in status(dataclasses.replace(config, labels="source")).next
+
+
+def test_what_comes_next_around_adjudication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(tmp_path, overlap=2, aggregation="majority")
+    one, other = answer(1, "a", "rater_01", "fear"), answer(2, "a", "rater_02", "anger")
+    with open_workspace(config.workspace) as workspace:
+        catalog = workspace.catalog
+        catalog.put_records([Record("s/a", "s", "1", Facts(), "a")])
+        for stage in stages_before("labels"):
+            catalog.put_results(stage, [Result("a", {"types": []})])
+        catalog.log_answers([one, other], LABELLING, Project(URL, 4, "sha", "2026"))
+
+        def told() -> tuple[str, tuple[int, int, int]]:
+            found = status_module.status_of(workspace, config)
+            return found.next, (found.progress.sent, found.progress.decided, found.progress.open)
+
+        assert told() == ("run `occlufer annotate adjudicate`, or build", (0, 0, 1))
+        catalog.log_answers([], ADJUDICATION, Project(URL, 5, "sha"))
+        waits = "let the adjudicators answer, then run `occlufer annotate pull`"
+        assert told() == (waits, (1, 0, 1))
+        decided = answer(3, "a", "rater_03", "fear")
+        decided = dataclasses.replace(decided, round=ADJUDICATION, project=f"{URL}/5")
+        catalog.log_answers([decided], ADJUDICATION)
+        assert told() == ("run `occlufer build`", (1, 1, 0))
+        made = SetStage("publish", (), {}, lambda _: [], watches=("votes",))
+        publish = SimpleNamespace(stage=lambda _: made)
+        monkeypatch.setattr(status_module, "import_module", lambda _: publish)
+        run_stage(made, workspace, 1)
+        assert told()[0].startswith("nothing")
+        catalog.log_answers([dataclasses.replace(decided, annotation=6)], ADJUDICATION)
+        assert told()[0] == "run `occlufer build`"
+        catalog.forget_project(LABELLING)
+        said = status_module.status_of(workspace, config)
+        assert status_text(said).splitlines()[0] == "the project is gone"
 
 
 @pytest.mark.parametrize(
@@ -270,7 +324,7 @@ def test_the_text_says_the_figures(config: BuildConfig) -> None:
         assert f"{name} {one.samples} {one.answers} {' '.join(figures)}" in lines
     for rater in found.raters:
         work, habits = (line for line in lines if line.startswith(f"{rater.rater} "))
-        hits = sum(rater.confusion[i][i] for i in range(10)) / sum(map(sum, rater.confusion))
+        hits = rater.right.count / rater.right.total
         rows = rater.rows
         told = f"{rows.answers} {rows.skips} {hits * 100:.0f}% - 0 - 0 0 0 {rows.deleted} 0"
         assert work == f"{rater.rater} {told}"

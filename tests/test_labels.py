@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.annotation.labels import AFTER, label_sample, label_samples
+from occlufer.annotation.labels import AFTER, label_by_sources, label_samples
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.schema import LABELS
 from occlufer.workspace import Workspace
 
 
-def votes(*labels: str) -> set[Vote]:
-    return {Vote(f"rater_{i}", label) for i, label in enumerate(labels)}
+def cast_by(*labels: str) -> list[Record]:
+    """The record of an image to which its source's raters have given these labels."""
+    votes = tuple(Vote(f"rater_{i}", label) for i, label in enumerate(labels))
+    return [Record("faces/i", "faces", "1", Facts(votes=votes), "i")]
 
 
 def test_the_majority_labels_a_sample() -> None:
-    result = label_sample("i", votes("fear", "fear", "surprise"))
+    result = label_by_sources("i", cast_by("fear", "fear", "surprise"))
     assert result.reject is None
     assert result.value == {
         "votes": [0, 0, 2, 0, 0, 0, 1, 0],
@@ -41,14 +43,14 @@ def test_the_majority_labels_a_sample() -> None:
     ids=["none", "tie-of-two", "tie-of-five"],
 )
 def test_without_a_majority_a_sample_is_unlabelled(cast: tuple[str, ...], detail: str) -> None:
-    result = label_sample("i", votes(*cast))
+    result = label_by_sources("i", cast_by(*cast))
     assert result.reject == Reject("unlabelled", detail)
     assert "label" not in result.value
 
 
 @given(st.lists(st.sampled_from(LABELS), max_size=12))
 def test_the_label_is_the_only_most_frequent_vote(cast: list[str]) -> None:
-    result = label_sample("i", votes(*cast))
+    result = label_by_sources("i", cast_by(*cast))
     counts = Counter(cast)
     assert result.value["votes"] == [counts[label] for label in LABELS]
     most = [label for label, n in counts.items() if n == max(counts.values())]

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from vote_logs import NUMBERS, Said, answer, asking, decision, log, put
 
 from occlufer.annotation.labels import label_samples, label_with_people, stage
-from occlufer.errors import MissingError
+from occlufer.errors import GateError, MissingError
 from occlufer.label_account import LabelAccount, read_account
+from occlufer.outcome import outcomes
 from occlufer.record import Result
 from occlufer.schema import ANSWERS, LABELS, OCCLUSION_TYPES
+from occlufer.stages import run_stage
 from occlufer.vote_log import DELETED, GIVEN
 from occlufer.workspace import Workspace, open_workspace
 
@@ -114,9 +116,48 @@ def test_a_known_answer_is_the_label(workspace: Workspace, tmp_path: Path) -> No
     assert found["c"].value["label"] == "anger"
 
 
-def test_a_missing_file_of_gold_is_named_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"\[annotation\] gold: .*none\.csv"):
-        stage(asking(gold=tmp_path / "none.csv"))
+@pytest.mark.parametrize("coverage", [1.0, 0.0])
+def test_a_missing_file_of_gold_is_named_once_the_labels_are_due(
+    workspace: Workspace, tmp_path: Path, coverage: float
+) -> None:
+    path = tmp_path / "none.csv"
+    labels = stage(asking(gold=path, coverage=coverage))  # the names for it come from a build
+    put(workspace, a="anger")
+    with pytest.raises(MissingError, match=r"none\.csv: no such file; \[annotation\] gold names"):
+        run_stage(labels, workspace, 1)
+    path.write_text("record,label\nfaces/a,fear\n", encoding="utf-8")
+    run_stage(stage(asking(gold=path, coverage=0.0)), workspace, 1)
+    assert workspace.catalog.value("labels", "a")["label"] == "fear"
+
+
+def test_while_answers_are_missing_no_sample_is_called_unlabelled(workspace: Workspace) -> None:
+    put(workspace, a=None, b="fear")
+    # What the sources alone came to, before people were asked, is no outcome either.
+    run_stage(stage(dataclasses.replace(asking(), labels="source")), workspace, 1)
+    assert [one.stage for one in outcomes(workspace.catalog)] == ["labels", ""]
+    for _ in range(2):  # or a second build would pass
+        with pytest.raises(GateError, match="0 of 2 samples labelled"):
+            run_stage(stage(asking(overlap=1)), workspace, 1)
+        reasons = [one.reject and one.reject.reason for one in outcomes(workspace.catalog)]
+        assert reasons == ["unfinished", "unfinished"]
+    log(workspace, answer("a", "rater_01", "fear"), answer("b", "rater_01", "fear"))
+    assert run_stage(stage(asking(overlap=1)), workspace, 1) == 2
+    assert run_stage(stage(asking(overlap=1)), workspace, 1) == 0
+    with pytest.raises(GateError, match="0 of 2 samples labelled"):  # though nothing is to be done
+        run_stage(stage(asking(overlap=2)), workspace, 1)
+
+
+def test_what_all_its_raters_have_skipped_says_so(workspace: Workspace) -> None:
+    put(workspace, a=None, b=None, c=None, d="fear")
+    skips = [("a", "rater_01"), ("a", "rater_02"), ("b", "rater_01"), ("d", "rater_01")]
+    log(workspace, *(answer(image, rater, None) for image, rater in skips))
+    details = {image: r.reject and r.reject.detail for image, r in labelled(workspace).items()}
+    assert details == {
+        "a": "2 raters skipped it",
+        "b": "1 rater skipped it",
+        "c": "no rater has voted",
+        "d": None,
+    }
 
 
 def test_occlusion_votes_count_the_raters_who_saw_a_type(workspace: Workspace) -> None:
@@ -125,6 +166,7 @@ def test_occlusion_votes_count_the_raters_who_saw_a_type(workspace: Workspace) -
         workspace,
         answer("a", "rater_01", "anger", occlusion_types=("mask", "hand")),
         answer("a", "rater_02", "fear", occlusion_types=("hand",)),
+        answer("a", "rater_04", "fear", occlusion_types=("none",)),
         answer("a", "rater_03", None, occlusion_types=("eyewear",)),
         answer("b", "rater_01", "anger"),
         dataclasses.replace(decision("a", "anger"), occlusion_types=("hair",)),

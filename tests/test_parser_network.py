@@ -61,7 +61,7 @@ def test_unknown_pixels_teach_nothing() -> None:
     logits = torch.randn(1, len(CLASSES), 8, 8, requires_grad=True)
     points = torch.zeros(1, 68, 2)
     parts, _ = parser_loss(logits, points, classes, points)
-    parts.backward()  # type: ignore[no-untyped-call]
+    parts.backward()
     assert logits.grad is not None
     assert float(logits.grad[0, :, 0].abs().max()) == 0
     assert float(logits.grad[0, :, 1:].abs().min()) > 0
@@ -108,7 +108,7 @@ def test_a_spot_of_the_picture_is_found_where_it_is(side: int) -> None:
         column, row = int(x * side), int(y * side)
         image[row - half : row + half + 1, column - half : column + half + 1] = 255
         start = MEAN_FACE68 * np.float32(side)
-        (found,) = parse_faces(_Echo(), [image], [start], passes=1)  # type: ignore[arg-type]
+        (found,) = parse_faces(_Echo(), [image], [start], passes=1)
         wanted = np.array([column + 0.5, row + 0.5])
         assert np.abs(found.landmarks68_px[0] - wanted).max() < 0.15 + 0.001 * side
 

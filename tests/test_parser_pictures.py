@@ -39,7 +39,8 @@ FIRST_TYPE = CLASSES.index(OCCLUSION_TYPES[0])
 
 @pytest.fixture(scope="module")
 def taught(real_data: Path) -> Faces:
-    return read_faces(real_data)
+    train, held_out = read_faces(real_data)
+    return train, held_out
 
 
 @pytest.fixture(scope="module")

@@ -289,10 +289,14 @@ def test_the_card_s_figures_are_the_lock_s(made: Labelled) -> None:
     told = json.loads((made.config.out / "occlu_fer.lock").read_text(encoding="utf-8"))["labels"]
     card = " ".join((made.config.out / "README.md").read_text(encoding="utf-8").split())
     assert f"Raters: {told['raters']}; answers that count: {told['answers']}," in card
-    assert f"skipped: {told['skipped']}. Each sample was asked of {OVERLAP}." in card
+    assert f"skipped: {told['skipped']}. Samples were handed out until {OVERLAP} had" in card
+    assert "waited until 100% of the samples had that" in card
+    text = (made.config.out / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## How the labels were made")[2].partition("\n## ")[0]
+    assert max(len(line) for line in section.splitlines()) <= 100
     assert f"Krippendorff's alpha of the answers is {told['alpha']:.3f}." in card
     assert "| an adjudicator | 1 |" in card
-    assert f"| people, with the sources' votes | {told['by']['people']} |" in card
+    assert f"| people, with the votes of sources that had some | {told['by']['people']} |" in card
     assert "became labels by majority" in card
     assert "Not asked for were" not in card
 

@@ -24,7 +24,8 @@ from pushing import (
 )
 
 from occlufer.annotation.connect import connect, server_name
-from occlufer.annotation.push import PushSummary, push, push_round
+from occlufer.annotation.pull import pull
+from occlufer.annotation.push import PushSummary, names, push, push_round
 from occlufer.annotation.wanted import priority
 from occlufer.build import BuildSummary
 from occlufer.config import BuildConfig
@@ -60,6 +61,13 @@ def test_a_server_of_ones_own_needs_its_token_in_the_environment(
     with pytest.raises(UsageError, match="spaces or strange letters") as caught:
         connect(told(config, url=url))
     assert "two words" not in str(caught.value)
+
+
+def test_a_picture_without_a_record_is_named_by_the_start_of_its_own(config: BuildConfig) -> None:
+    image, gone = samples(config)[0], "0123456789abcdef" * 4
+    with open_workspace(config.workspace) as workspace:
+        found = names(workspace, [gone, image])
+        assert found == ("0123456789ab", workspace.catalog.owner(image).id)
 
 
 def test_a_password_in_the_address_is_refused_and_not_said(config: BuildConfig) -> None:
@@ -303,8 +311,8 @@ def test_what_was_answered_elsewhere_is_not_asked_again(remote: BuildConfig) -> 
         ]
         workspace.catalog.log_answers(answers, LABELLING)
     summary = push(remote)
-    assert (summary.answered, summary.new) == (1, len(wanted) - 1)
-    assert names_on(remote, summary.project) == Counter(wanted[1:])
+    assert (summary.answered, summary.new) == (2, len(wanted) - 2)  # a skip is an answer here
+    assert names_on(remote, summary.project) == Counter([wanted[1], *wanted[3:]])
 
 
 @pytest.mark.slow
@@ -337,3 +345,48 @@ def test_adjudication_has_a_project_of_its_own_with_one_answer_a_task(remote: Bu
         rest = push_round(connect(remote), workspace, remote, ADJUDICATION, due[3:])
     assert (rest.new, rest.kept) == (0, ())  # samples still: nothing to name
     assert len(tasks_on(remote, summary.project)) in (1, 2)
+
+
+@pytest.mark.slow
+def test_what_was_closed_by_answers_that_are_no_votes_is_offered_to_another_rater(
+    remote: BuildConfig, studio_server: Any
+) -> None:
+    number = push(remote).project
+    twice, odd, *rest = sorted(tasks_on(remote, number), key=lambda task: task["id"])
+
+    def delete(numbers: list[int]) -> None:
+        body = {"selectedItems": {"all": False, "included": numbers}}
+        request(remote, "POST", f"/api/dm/actions?id=delete_tasks&project={number}", body)
+
+    delete([task["id"] for task in rest])
+    invite = studio_server.invite.removeprefix(remote.annotation.url)
+    names = ("ada", "bea", "eve")
+    people = [Annotator(remote.annotation.url, invite, f"{n}-{number}", Ledger()) for n in names]
+    for person, task, label in (
+        (0, twice, "fear"),
+        (0, twice, "anger"),
+        (0, odd, "fear"),
+        (1, odd, "joy"),
+    ):
+        people[person].vote(task["id"], task["data"]["occlufer_id"], label)
+    path = f"{remote.annotation.url}/api/projects/{number}/next"
+
+    def offered() -> int | None:
+        reply = people[2]._session.get(path)
+        return reply.json()["id"] if reply.status_code == 200 else None
+
+    assert offered() is None
+    pull(remote)
+    only = told(remote, agreed_votes=0)
+    assert push(only, dry_run=True).reopened == 2
+    assert push(only).reopened == 2
+    assert push(only).reopened == 0
+    sent = [t["id"] for t in tasks_on(remote, number) if t["id"] not in (twice["id"], odd["id"])]
+    delete(sent)
+    seen = set()
+    for _ in range(2):
+        task = offered()
+        assert task in {twice["id"], odd["id"]}
+        seen.add(task)
+        people[2].vote(task, "", "fear")
+    assert seen == {twice["id"], odd["id"]}

@@ -18,6 +18,7 @@ from occlufer.annotation.raters import (
     Pace,
     Rows,
     Share,
+    as_others,
     confusion,
     pace,
     rater_statistics,
@@ -76,6 +77,22 @@ def test_gold_is_counted_where_it_was_asked_and_answered() -> None:
     ]
     assert right(answers, {"a": "fear", "b": "uncertain", "z": "fear"}) == Share(1, 2)
     assert right(answers, {}) == Share(0, 0)
+
+
+def test_right_is_what_most_of_the_others_said_and_never_herself() -> None:
+    votes = {
+        "two to one": ["fear", "fear", "anger", "fear"],
+        "alone against all": ["fear", "anger", "anger"],
+        "the others differ": ["fear", "fear", "anger"],
+        "one other": ["fear", "fear"],
+        "nobody else": ["fear"],
+    }
+    by_image = {
+        image: [answer(i, image, f"r{i}", label) for i, label in enumerate(said)]
+        for image, said in votes.items()
+    }
+    mine = [said[0] for said in by_image.values()]
+    assert as_others(mine, by_image) == Share(1, 2)
 
 
 # Time --------------------------------------------------------------------------------------------

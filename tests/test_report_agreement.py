@@ -65,8 +65,9 @@ def test_the_report_shows_agreement_and_raters(section: str, config: BuildConfig
         assert [on, what, *figures] in rows
     for rater in found.raters:
         work, habits = (row for row in rows if row[0] == rater.rater)
-        assert work[1:8] == [str(rater.rows.answers), str(rater.rows.skips), "0", "0", "", "", ""]
-        assert work[8:] == ["0", "0", "0", str(rater.rows.deleted), "0"]
+        right = f"{rater.right.share:.3f}"
+        assert work[1:7] == [str(rater.rows.answers), str(rater.rows.skips), right, "", "0", ""]
+        assert work[7:] == ["0", "0", "0", str(rater.rows.deleted), "0"]
         pace, found_run = rater.pace, rater.monotony
         assert habits[1:] == [
             *(f"{x:.3f}" for x in (pace.median_s, pace.fast_share, pace.hasty_share)),

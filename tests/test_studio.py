@@ -290,10 +290,10 @@ def test_a_project_shows_nobody_what_others_said_and_is_found_by_its_description
     assert settings["expert_instruction"].strip() == INSTRUCTION.strip()
     for name in ("show_collab_predictions", "show_instruction", "enable_empty_annotation"):
         assert settings[name] is False, name
-    assert studio.template(number) == template_text()
+    assert settings["label_config"] == template_text()
     assert studio.project(999_999_999) is None
     with pytest.raises(StudioError, match="status 404"):
-        studio.template(999_999_999)
+        studio.change_project(999_999_999, {"title": "x"})
     with pytest.raises(StudioError, match=r"status 400: .*title"):
         studio.create_project("x" * 60, template_text(), 3, INSTRUCTION)
 

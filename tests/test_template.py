@@ -126,4 +126,6 @@ def test_the_template_as_it_is_passes() -> None:
 def test_the_server_takes_the_template_and_gives_it_back_as_it_was(studio_server: Any) -> None:
     studio = Studio(studio_server.connection)
     project = studio.create_project("template", template_text(), 3, INSTRUCTION)
-    assert template_sha256(studio.template(project)) == template_sha256(template_text())
+    settings = studio.project(project)
+    assert settings is not None
+    assert template_sha256(str(settings["label_config"])) == template_sha256(template_text())
