@@ -89,12 +89,10 @@ def test_a_blocked_record_that_could_not_be_read_blocks_itself_only(workspace: W
 
 
 def held(name: str, sha256: str, content: str, right: str, rank: int, kept: bool) -> Record:
-    """Return a record; one that is blocked has no image, unless a source says so afterwards."""
-    gone = right == "blocked" and not kept
-    evidence = {"sha256": sha256} if gone else None
-    facts = Facts(content=content, rights=right, evidence=evidence)
-    image = None if gone else image_key(sha256, content)
-    reject = Reject("blocked") if gone else None
+    """Return a record of these bytes, or of which only the evidence is kept."""
+    facts = Facts(content=content, rights=right, evidence={"sha256": sha256})
+    image = image_key(sha256, content) if kept else None
+    reject = None if kept else Reject("blank")
     return Record(f"s{rank}/{name}", f"s{rank}", f"{sha256} {right}", facts, image, reject, rank)
 
 
