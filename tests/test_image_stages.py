@@ -208,6 +208,18 @@ def test_only_images_that_changed_are_asked_for_once_a_mark_was_left(
     assert asked[6:] == [set()] * 3
 
 
+@pytest.mark.parametrize("stage", ["faces", "b", "c"])
+def test_a_result_that_is_lost_by_whatever_means_is_made_again(
+    workspace: Workspace, stage: str
+) -> None:
+    put(workspace, "u", "v")
+    run(workspace, line((0, 0, 0)))
+    before = list(workspace.catalog.results(stage))
+    take(workspace, ("lost", "u", stage), (0, 0, 0))
+    run(workspace, line((0, 0, 0)))
+    assert list(workspace.catalog.results(stage)) == before
+
+
 def test_a_stage_of_other_settings_asks_for_all_images_and_what_reads_it_too(
     workspace: Workspace, asked: list[set[str] | None]
 ) -> None:

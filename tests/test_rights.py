@@ -85,6 +85,14 @@ def test_a_blocked_record_that_could_not_be_read_blocks_itself_only(workspace: W
     assert found(workspace) == {"aa": Result("aa", {"rights": "publishable"})}
 
 
+def test_a_record_that_tells_of_bytes_and_is_not_blocked_blocks_nothing(
+    workspace: Workspace,
+) -> None:
+    put(workspace, ("a", "aa", "crop", "publishable"))
+    workspace.catalog.put_records([held("1", "aa", "crop", "index_only", 0, kept=False)])
+    assert found(workspace) == {"aa": Result("aa", {"rights": "publishable"})}
+
+
 # Following ----------------------------------------------------------------------------------------
 
 
