@@ -267,6 +267,15 @@ def test_a_test_picture_that_is_gone_takes_its_hits_along(followed: Workspace) -
     assert rows_of_list(followed)[1:] == []
 
 
+def test_a_picture_of_a_test_set_that_validates_is_named_once(followed: Workspace) -> None:
+    change(followed, [record("4", 4, test_set="A test")])
+    stage = dataclasses.replace(leaks_stage(NARROW, frozenset()), whole=not_followed)
+    assert not run(followed, stage, frozenset({4}))
+    (found,) = followed.catalog.results_with_hits()
+    assert [hit[:2] for hit in found.value["hits"]] == [["A test", "s0/4"]]
+    agrees(followed, NARROW, went_on=False)
+
+
 def spoil(folder: Path) -> None:
     path = folder / "index.sqlite"
     data = path.read_bytes()
