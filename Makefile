@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo
 
-.PHONY: help install demo test test-all check bench clean
+.PHONY: help install browser demo test test-all check bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,15 @@ demo: $(STAMP) ## build the synthetic set, load it, train the baseline on it, wr
 test: $(STAMP) ## the tests that need no server and no browser
 	$(BIN)/python -m pytest -q -m 'not slow'
 
-test-all: $(STAMP) ## all tests
+test-all: $(STAMP) browser ## all tests, with a labelling server of its own (1 GB, once) and a browser
 	$(BIN)/python -m pytest -q
+
+# Without it the tests that need it are skipped, and say so.
+browser:
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+		&& apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install --yes --no-install-recommends chromium > /dev/null; } \
+		|| echo 'Chromium is missing and could not be installed: the labelling page goes untested' >&2
 
 check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1,26 +1,71 @@
-"""Labels: what the raters of a sample agree on."""
+"""Labels: what the raters of a sample agree on, sources and people."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from occlufer.config import BuildConfig
-from occlufer.election import elect
+from occlufer.election import Election, elect
+from occlufer.errors import MissingError
+from occlufer.label_account import read_account, write_account
 from occlufer.outcome import UNLABELLED
 from occlufer.pipeline import stages_before
-from occlufer.record import Reject, Result, Vote
+from occlufer.record import Record, Reject, Result, Vote
 from occlufer.stages import SetStage
+from occlufer.vote_log import VOTES
 from occlufer.workspace import Workspace
 
+from .coverage import check_coverage
+from .decision import decide
+from .tally import account, evidence, what_was_said
+from .wanted import source_election
+
 VERSION = 2
+PEOPLE_VERSION = 1
 AFTER = stages_before("labels")
 
 
 def stage(config: BuildConfig) -> SetStage:
-    """Return the stage."""
-    return SetStage("labels", AFTER, {"version": VERSION, "from": config.labels}, label_samples)
+    """Return the stage; with people, it works again after each pull, and its gate waits for them.
+
+    Raises MissingError if the file of gold answers is not there.
+    """
+    params = {"version": VERSION, "from": config.labels}
+    if config.labels == "source":
+        return SetStage("labels", AFTER, params, label_samples)
+    return SetStage(
+        "labels",
+        AFTER,
+        params | _settings(config),
+        partial(label_with_people, config=config),
+        watches=(VOTES,),
+        ready=lambda workspace: read_account(workspace.folder) is not None,
+        gate=partial(check_coverage, config=config),
+    )
+
+
+def _settings(config: BuildConfig) -> dict[str, Any]:
+    gold = config.annotation.gold
+    return {
+        "people": PEOPLE_VERSION,
+        "aggregation": config.annotation.aggregation,
+        "min_posterior": config.annotation.min_posterior,
+        "gold": _sha256(gold) if gold is not None else None,
+    }
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise MissingError(
+            f"[annotation] gold: {path}: cannot be read ({error.strerror})"
+        ) from None
 
 
 def label_samples(workspace: Workspace) -> Iterable[Result]:
@@ -29,16 +74,35 @@ def label_samples(workspace: Workspace) -> Iterable[Result]:
     All records with the same bytes vote on them. A sample without a vote, whose first place is
     shared, or that most call no expression at all, is unlabelled.
     """
+    for image, records in _samples(workspace):
+        yield label_by_sources(image, records)
+
+
+def label_with_people(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
+    """Yield what `label_samples` does, and `by` whom, `soft_label` and `occlusion_votes`.
+
+    A sample that no person has voted on keeps its sources' label. Writes the account of it all.
+    """
+    said = what_was_said(workspace, config)
+    known = evidence(workspace, said, config)
+    for image, records in _samples(workspace):
+        if image in known:
+            yield decide(image, known[image], config.annotation.min_posterior)
+        else:
+            yield label_by_sources(image, records)
+    write_account(account(said), workspace.folder)
+
+
+def _samples(workspace: Workspace) -> Iterator[tuple[str, list[Record]]]:
     passing = set(workspace.catalog.images_passing(AFTER))
     for image, records in workspace.catalog.holders():
         if image in passing:
-            votes = {vote for r in records for vote in r.facts.votes}
-            # Once per source, as the votes: the same file listed twice says nothing more.
-            said = {(r.source, *pair) for r in records for pair in (r.facts.no_class or {}).items()}
-            no_class = Counter[str]()
-            for _, word, count in said:
-                no_class[word] += count
-            yield label_sample(image, votes, no_class)
+            yield image, records
+
+
+def label_by_sources(image: str, records: Iterable[Record]) -> Result:
+    """Return the label of one sample by what the sources of its records say."""
+    return _by_election(image, source_election(records))
 
 
 def label_sample(
@@ -48,7 +112,10 @@ def label_sample(
 
     `no_class` is {word of schema.NO_CLASS: votes}; it stands for election, but gives no label.
     """
-    election = elect(votes, no_class)
+    return _by_election(image, elect(votes, no_class))
+
+
+def _by_election(image: str, election: Election) -> Result:
     value = {"votes": election.votes}
     winners, most, total = election.winners, election.most, election.total
     if not winners:

@@ -31,8 +31,8 @@ load_dataset("{name}", "{first}", split="test")
 ```
 
 A subset holds every listed picture that was at hand with a label, be it left out above as a copy, a
-leak, or for want of a majority among several sources: label, votes and agreement are those of its
-own source alone. What a subset holds must not be trained on.
+leak, or for want of a majority among several sources: label, votes, agreement and soft label are
+those of its own source alone. What a subset holds must not be trained on.
 
 {table}
 
@@ -41,6 +41,37 @@ at hand, could not be read, or have no label in their set.
 
 {classes}
 """
+
+FROM_SOURCES = """
+A label is the class that most votes of a sample's sources are for. Where several have most there is
+none, and the sample is not in the dataset."""
+FROM_PEOPLE = """
+People labelled on Label Studio, blind: they saw the picture alone, no answer of a source, of a
+model or of one another. Raters: {raters}; answers that count: {answers}, one of a rater to a
+sample; skipped: {skipped}. Each sample was asked of {overlap}.{left_out}{alpha}
+
+Their votes, and those of the sources as raters of their own, became labels by {aggregation}. What
+is less probable than {min_posterior}, or likelier no expression, is not in the dataset. Where
+somebody decided on votes that left doubt (an adjudicator), the label is the decision; votes,
+agreement and soft label are still those of the votes.
+
+{table}"""
+ALPHA = " Krippendorff's alpha of the answers is {alpha:.3f}."
+LEFT_OUT = (
+    " Not asked for were samples with at least {agreed_votes} votes of their sources, of which at "
+    "least {agreed_share:.0%} are for one answer."
+)
+AGGREGATIONS = {
+    "dawid_skene": "the model of Dawid and Skene (1979), which weighs each rater's answers by how "
+    "often they are right, and whose probabilities are calibrated",
+    "majority": "majority",
+}
+GIVERS = {
+    "adjudicator": "an adjudicator",
+    "gold": "known before: gold samples, by which raters are measured",
+    "people": "people, with the sources' votes",
+    "sources": "the sources' votes alone",
+}
 
 
 def card_text(lock: Lock) -> str:
@@ -53,6 +84,7 @@ def card_text(lock: Lock) -> str:
         classes=_class_table(lock.counts),
         occlusion=table(("type", "samples"), lock.occlusion_counts.items()),
         subsets=_subsets(lock),
+        labels=_labels(lock),
         sources=_source_table(lock),
         rights=_rights(lock),
         version=lock.made_with["occlufer"],
@@ -140,6 +172,26 @@ def _subsets(lock: Lock) -> str:
         table=table(("subset", "what", "listed", "matched", "unmatched"), rows),
         classes=_class_table({name: subset["counts"] for name, subset in lock.subsets.items()}),
     )
+
+
+def _labels(lock: Lock) -> str:
+    """Return how the labels were made, in sentences; every figure is the lock's."""
+    told = lock.labels
+    if told["from"] == "source":
+        return FROM_SOURCES
+    settings = lock.config["annotation"]
+    givers = [(GIVERS[giver], count) for giver, count in told["by"].items()]
+    alpha = told.get("alpha")
+    text = FROM_PEOPLE.format(
+        overlap=settings["overlap"],
+        aggregation=AGGREGATIONS[settings["aggregation"]],
+        min_posterior=settings["min_posterior"],
+        alpha="" if alpha is None else ALPHA.format(alpha=alpha),
+        left_out=LEFT_OUT.format(**settings) if settings["agreed_votes"] else "",
+        table=table(("label given by", "samples"), givers),
+        **{name: told.get(name, 0) for name in ("raters", "answers", "skipped")},
+    )
+    return text
 
 
 def _source_table(lock: Lock) -> str:

@@ -11,7 +11,7 @@ from occlufer.record import Facts, Record
 from occlufer.schema import LABELS, RIGHTS
 from occlufer.workspace import Workspace
 
-from .columns import Sample, label_name
+from .columns import Sample, label_name, labelled_by
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ def occlusion_counts(samples: Iterable[Sample], workspace: Workspace) -> dict[st
     for sample in samples:
         counts.update(workspace.catalog.value("occlusion", sample.image)["types"] or ["none"])
     return dict(sorted(counts.items()))
+
+
+def label_givers(samples: Iterable[Sample], workspace: Workspace) -> dict[str, int]:
+    """Return {who gave the label, "sources", "people", "adjudicator" or "gold": samples}."""
+    return dict(sorted(Counter(labelled_by(sample, workspace) for sample in samples).items()))
 
 
 def source_terms(found: Iterable[Published]) -> dict[str, dict[str, Any]]:

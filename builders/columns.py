@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from occlufer.election import elect
+from occlufer.election import elect, shares
 from occlufer.record import Record
-from occlufer.schema import LABELS, REGIONS
+from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import Workspace
 
 
@@ -30,7 +30,9 @@ def features() -> Any:
             "label": ClassLabel(names=list(LABELS)),
             "votes": List(Value("int32"), length=len(LABELS)),
             "agreement": Value("float32"),
+            "soft_label": List(Value("float32"), length=len(LABELS)),
             "occlusion_types": List(Value("string")),
+            "occlusion_votes": {kind: Value("int32") for kind in OCCLUSION_TYPES},
             "occlusion_ratio": Value("float32"),
             "visible": {region: Value("float32") for region in REGIONS},
             "known_occluded": List(Value("string")),
@@ -59,6 +61,7 @@ def row(sample: Sample, workspace: Workspace) -> dict[str, Any]:
         "image": {"bytes": workspace.images.get(faces["crop"]), "path": None},
         **_label(sample, workspace),
         "occlusion_types": occlusion["types"],
+        "occlusion_votes": _occlusion_votes(sample, workspace),
         "occlusion_ratio": occlusion["ratio"],
         "visible": occlusion["visible"],
         "known_occluded": catalog.value("lists", image)["lists"],
@@ -82,13 +85,34 @@ def label_name(sample: Sample, workspace: Workspace) -> str:
     return LABELS[_label(sample, workspace)["label"]]
 
 
+def labelled_by(sample: Sample, workspace: Workspace) -> str:
+    """Return who gave the sample its label: its "sources", "people", or an "adjudicator"."""
+    return str(_labelled(sample, workspace).get("by", "sources"))
+
+
 def _label(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    value = _labelled(sample, workspace)
+    return {
+        "label": LABELS.index(value["label"]),
+        "votes": value["votes"],
+        "agreement": value["agreement"],
+        "soft_label": value.get("soft_label") or shares(value["votes"]),
+    }
+
+
+def _labelled(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    """Return what the stage "labels" says, or what it would say of the sample's record alone."""
     if sample.record is None:
-        value = workspace.catalog.value("labels", sample.image)
-        return {**value, "label": LABELS.index(value["label"])}
+        return workspace.catalog.value("labels", sample.image)
     election = elect(sample.record.facts.votes, sample.record.facts.no_class)
     return {
-        "label": LABELS.index(str(election.label)),
+        "label": str(election.label),
         "votes": election.votes,
         "agreement": election.agreement,
     }
+
+
+def _occlusion_votes(sample: Sample, workspace: Workspace) -> dict[str, int]:
+    """Return how many raters saw which type; zeros where nobody was asked."""
+    votes = _labelled(sample, workspace).get("occlusion_votes") or [0] * len(OCCLUSION_TYPES)
+    return dict(zip(OCCLUSION_TYPES, votes, strict=True))

@@ -13,17 +13,19 @@ from typing import Any
 
 from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
 from occlufer.errors import GateError
+from occlufer.label_account import read_account
 from occlufer.lock import LOCK_NAME, Lock, config_folder, made_with
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.schema import SPLITS
 from occlufer.stages import SetStage
+from occlufer.vote_log import VOTES
 from occlufer.workspace import Workspace
 
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .attribution import attribution_lines
 from .card import card_text
-from .census import class_counts, occlusion_counts, published, source_terms
+from .census import class_counts, label_givers, occlusion_counts, published, source_terms
 from .columns import Sample, features, row
 from .dedup import params as dedup_params
 from .detectors import open_detector
@@ -32,7 +34,7 @@ from .occlusion_lists import read_lists
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 
-VERSION = 2
+VERSION = 3
 AFTER = stages_before("publish")
 # Large enough for the Hub, small enough to fetch again; rows enough for a page of the viewer.
 SHARD_BYTES = 500_000_000
@@ -50,6 +52,8 @@ def stage(config: BuildConfig) -> SetStage:
         AFTER,
         params,
         partial(publish, config=config),
+        # An answer that changes no label still counts in the account of the labelling.
+        watches=(VOTES,) if config.labels == "label_studio" else (),
         ready=partial(is_published, out=config.out),
     )
 
@@ -113,6 +117,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
     used = {"detector": detector.name, "detector_weights": detector.weights_sha256}
     return {
         "labels": config.labels,
+        **({"annotation": _annotation(config)} if config.labels == "label_studio" else {}),
         "seed": config.seed,
         "faces": {**vars(config.faces), **used},
         **{name: vars(getattr(config, name)) for name in ("occlusion", "split")},
@@ -124,6 +129,21 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
             | {k: v for k, v in s.settings.items() if k not in (*SOURCE_PATHS, *SOURCE_PRIVATE)}
             for s in config.sources
         ],
+    }
+
+
+# What of `[annotation]` decides which label a sample has; who labels where is nobody's business.
+ANNOTATION = (
+    *("overlap", "agreed_votes", "agreed_share", "coverage"),
+    *("aggregation", "min_posterior", "adjudicate_below", "adjudicate_margin"),
+)
+
+
+def _annotation(config: BuildConfig) -> dict[str, Any]:
+    gold = config.annotation.gold
+    return {
+        **{name: getattr(config.annotation, name) for name in ANNOTATION},
+        "gold": _sha256(gold) if gold else None,
     }
 
 
@@ -200,6 +220,7 @@ def _lock(
             if one.name in subsets
         },
         sources=terms,
+        labels=_labels(samples, workspace, config),
         made_with=made_with(),
         files={name: _sha256(fresh / name) for name in names},
         sizes={name: (fresh / name).stat().st_size for name in names},
@@ -211,6 +232,13 @@ def _lock(
             for name, found in tables.items()
         },
     )
+
+
+def _labels(samples: list[Sample], workspace: Workspace, config: BuildConfig) -> dict[str, Any]:
+    """Return how the samples came to their labels: counts, and nothing of who the raters are."""
+    told = {"from": config.labels, "by": label_givers(samples, workspace)}
+    account = read_account(workspace.folder) if config.labels == "label_studio" else None
+    return told | (vars(account) if account else {})
 
 
 def _sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from occlufer import annotate_command
 from occlufer.errors import MissingError, OccluferError
 from occlufer.version import __version__
 
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     except OccluferError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail(f"interrupted; {GOING_ON.get(arguments.command, GO_ON)}", 130)
+        kept = getattr(arguments, "going_on", GOING_ON.get(arguments.command, GO_ON))
+        return _fail(f"interrupted; {kept}", 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
         return 1
@@ -159,11 +161,9 @@ def _add_build(command: argparse.ArgumentParser) -> None:
 
 def _config(path: Path | None) -> Any:
     """Return the config at `path`, or what holds where none is given."""
-    from occlufer.config import CONFIG_NAME, DEFAULT_CONFIG, load_config
+    from occlufer.config import config_at
 
-    if path is None and Path(CONFIG_NAME).exists():
-        path = Path(CONFIG_NAME)
-    return DEFAULT_CONFIG if path is None else load_config(path)
+    return config_at(path)
 
 
 def _build(arguments: argparse.Namespace) -> None:
@@ -339,7 +339,8 @@ def _leaks(arguments: argparse.Namespace) -> None:
 
 
 def _add_report(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workspace", type=Path, default=Path(".occlufer"), help="of the build")
+    command.add_argument("--config", type=Path, help="as for build")
+    command.add_argument("--workspace", type=Path, help="of the build")
     command.add_argument("--run", type=Path, help="the folder of a training run, if any")
     command.add_argument("--out", type=Path, default=Path("report.html"), help="what to write")
 
@@ -347,7 +348,8 @@ def _add_report(command: argparse.ArgumentParser) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from occlufer.report import write_report
 
-    write_report(arguments.workspace, arguments.run, arguments.out)
+    config = _config(arguments.config)
+    write_report(arguments.workspace or config.workspace, arguments.run, arguments.out, config)
     print(f"report: {arguments.out}")
 
 
@@ -406,6 +408,7 @@ COMMANDS: dict[str, Command] = {
     "sources": ("Say what dataset folders hold, and what is missing", _add_sources, _sources),
     "dedup": ("Find duplicates and related pictures in any folder", _add_dedup, _dedup),
     "leaks": ("Register test sets that no training sample may be near", _add_leaks, _leaks),
+    "annotate": ("Have people label on Label Studio", annotate_command.add, annotate_command.run),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
 }

@@ -194,6 +194,9 @@ class AnnotationConfig:
         """Check the ranges."""
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: found {self.url!r}, expected http://... or https://...")
+        # The server takes 50 characters, and " (adjudication)" comes behind them.
+        if not 1 <= len(self.project) <= 35:
+            raise ValueError(f"project: found {self.project!r}, expected 1 to 35 characters")
         _within("overlap", self.overlap, 1, 100)
         _within("agreed_votes", self.agreed_votes, 0, 1_000)
         _one_of("aggregation", self.aggregation, ("dawid_skene", "majority"))
@@ -257,6 +260,13 @@ SECTIONS = {
 DEFAULT_CONFIG = BuildConfig(
     sources=(SourceConfig(kind="synthetic", name="synthetic", settings={}),)
 )
+
+
+def config_at(path: Path | None) -> BuildConfig:
+    """Return the config at `path`; where none is given, occlufer.toml's if it is here."""
+    if path is None and Path(CONFIG_NAME).exists():
+        path = Path(CONFIG_NAME)
+    return DEFAULT_CONFIG if path is None else load_config(path)
 
 
 def load_config(path: Path) -> BuildConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from occlufer.record import Vote
@@ -43,3 +43,9 @@ def elect(votes: Iterable[Vote], no_class: Mapping[str, int] | None = None) -> E
     most = max(candidates.values())
     winners = [word for word, count in candidates.items() if count == most] if most else []
     return Election(counts, winners, most, sum(candidates.values()))
+
+
+def shares(counts: Sequence[float]) -> list[float]:
+    """Return each count's share of their sum, which must not be zero; sums to 1."""
+    total = sum(counts)
+    return [round(count / total, 6) for count in counts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from occlufer.version import __version__
@@ -46,6 +46,8 @@ class Lock:
     """{file: bytes}"""
     shards: dict[str, dict[str, int]]
     """{config of the dataset, "default" or a subset: {split: Parquet files}}"""
+    labels: dict[str, Any] = field(default_factory=dict)
+    """How the samples came to their labels: `by` whom, and what people did, if they were asked."""
 
     def to_text(self) -> str:
         """Return the lock as JSON text, the same for the same content."""

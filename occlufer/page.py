@@ -24,6 +24,7 @@ nav a { margin-right: 1rem; } a { color: rgb(var(--heat)); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; }
 th { font-weight: 600; } td.n { text-align: right; }
+summary { cursor: pointer; padding: .25rem 0; }
 .strip { display: flex; flex-wrap: wrap; gap: .4rem; margin: .3rem 0 .9rem; }
 .clusters { display: flex; flex-wrap: wrap; gap: 0 2.2rem; align-items: flex-start; }
 .strip figure { margin: 0; width: 88px; font-size: .72rem; overflow-wrap: anywhere; }
@@ -59,15 +60,23 @@ def paragraph(value: str) -> str:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[Cell]], heat: bool = False) -> str:
-    """Return a table; with `heat` whole numbers are shaded by their share of the largest."""
+    """Return a table; with `heat` whole numbers are shaded by their share of the largest.
+
+    Where it is wider than the page the keyboard can scroll it.
+    """
     lines = [list(row) for row in rows]
     largest = max((c for row in lines for c in row if isinstance(c, int)), default=0) if heat else 0
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(_cell(c, largest) for c in row)}</tr>" for row in lines)
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def folded(summary: str, content: str) -> str:
+    """Return HTML that is unfolded by a click or a key, without any script."""
+    return f"<details><summary>{text(summary)}</summary>{content}</details>"
 
 
 def strip(pictures: Iterable[tuple[bytes, str]]) -> str:

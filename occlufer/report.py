@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from occlufer.catalog import Catalog
+from occlufer.config import DEFAULT_CONFIG, BuildConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.outcome import Outcome, outcomes
 from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
 from occlufer.pipeline import STAGES
+from occlufer.report_agreement import agreement
 from occlufer.report_clusters import duplicates, leaks, related
 from occlufer.report_sources import lost_labels, occlusion_lists
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
@@ -22,11 +24,14 @@ SAMPLES_PER_CLASS = 10
 REJECTS_SHOWN = 200
 
 
-def write_report(workspace: Path, run: Path | None, out: Path) -> None:
+def write_report(
+    workspace: Path, run: Path | None, out: Path, config: BuildConfig = DEFAULT_CONFIG
+) -> None:
     """Write one HTML page that needs nothing beside itself.
 
-    `run` is the folder of a training run, or None. Raises MissingError if there is no build in
-    `workspace` or no finished run in `run`.
+    `run` is the folder of a training run, or None; of `config` only what it says of labelling by
+    people matters. Raises MissingError if there is no build in `workspace` or no finished run in
+    `run`.
     """
     if not (workspace / "catalog.sqlite").is_file():
         raise MissingError(f"{workspace}: found no catalog, expected the workspace of a build")
@@ -38,6 +43,7 @@ def write_report(workspace: Path, run: Path | None, out: Path) -> None:
             ("scores", "How right every stage was", _scores(opened.catalog)),
             ("classes", "Classes, occlusion and sources", _heat(known, opened.catalog)),
             ("labels", "What the sources' labels became", lost_labels(known)),
+            ("agreement", "Agreement", agreement(opened, config)),
             ("lists", "Occlusion lists", occlusion_lists(opened)),
             ("samples", "Published samples", _samples(known, opened)),
             ("duplicates", "Duplicates", duplicates(opened)),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 # Changes of the log count as those of a stage of this name.
 VOTES = "votes"
-GIVEN, SKIPPED, DELETED = "given", "skipped", "deleted"
+GIVEN, SKIPPED, DELETED, REFUSED = "given", "skipped", "deleted", "refused"
 LABELLING, ADJUDICATION = "labelling", "adjudication"
 
 VOTE_LOG = """
@@ -25,14 +25,15 @@ CREATE TABLE answers (              -- states of answers, in the order in which 
     task INTEGER NOT NULL,
     image TEXT NOT NULL,
     rater TEXT NOT NULL,            -- a pseudonym
-    state TEXT NOT NULL,            -- given, skipped or deleted
+    state TEXT NOT NULL,            -- given, skipped, deleted or refused
     label TEXT,
     occlusion_types TEXT NOT NULL,  -- JSON
     confidence INTEGER,
     lead_time_s REAL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    edited_by TEXT                  -- the pseudonym of another person who changed it last
+    edited_by TEXT,                 -- the pseudonym of another person who changed it last
+    detail TEXT                     -- what of it is not as it should be
 );
 CREATE INDEX answers_by_annotation ON answers (project, annotation, seq);
 CREATE TABLE raters (               -- who is behind a pseudonym: the server's number, no name
@@ -62,9 +63,10 @@ class Answer:
     image: str
     rater: str
     state: str
-    """"given"; "skipped": the rater would not say; "deleted": it is gone from the server."""
+    """"given"; "skipped": the rater would not say; "deleted": it is gone from the server;
+    "refused": kept aside, for what `detail` says, and no vote."""
     label: str | None
-    """One of schema.ANSWERS; None if skipped."""
+    """One of schema.ANSWERS; None if skipped, or if what was said is none of them."""
     occlusion_types: tuple[str, ...]
     """Those of schema.OCCLUSION_TYPES that the rater saw."""
     confidence: int | None
@@ -72,9 +74,11 @@ class Answer:
     lead_time_s: float | None
     created_at: str
     updated_at: str
-    """The server's times, ISO 8601 in UTC."""
+    """The server's times: ISO 8601 in UTC, with microseconds, so that they sort as text."""
     edited_by: str | None
     """The rater who changed it last, if that was another one."""
+    detail: str | None = None
+    """What of it was refused, or left out of what was given; found and expected."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +100,18 @@ class Project:
 
 _COLUMNS = (
     "round, project, annotation, task, image, rater, state, label, occlusion_types, confidence,"
-    " lead_time_s, created_at, updated_at, edited_by"
+    " lead_time_s, created_at, updated_at, edited_by, detail"
 )
 
 
 def append(db: sqlite3.Connection, answers: Iterable[Answer]) -> int:
     """Add the answers that differ from their last known state, and return how many did."""
     added = 0
+    insert = f"INSERT INTO answers ({_COLUMNS}) VALUES ({','.join('?' * len(fields(Answer)))})"
     for answer in answers:
         if _last(db, answer.project, answer.annotation) != answer:
-            row = list(astuple(answer))
-            row[8] = json.dumps(answer.occlusion_types)
-            places = ",".join("?" * len(row))
-            db.execute(f"INSERT INTO answers ({_COLUMNS}) VALUES ({places})", row)
+            row = vars(answer) | {"occlusion_types": json.dumps(answer.occlusion_types)}
+            db.execute(insert, list(row.values()))
             added += 1
     return added
 
@@ -129,14 +132,15 @@ def latest(db: sqlite3.Connection, round_name: str) -> Iterator[Answer]:
 
 
 def standing(answers: Iterable[Answer]) -> list[Answer]:
-    """Return the newest answer of each rater to each image, without those that were deleted.
+    """Return the newest answer of each rater to each image, given or skipped.
 
-    The server lets a rater answer one task twice, and a project may be made anew.
+    What was deleted or refused does not stand, nor does it keep an older one from standing. The
+    server lets a rater answer one task twice, and a project may be made anew.
     """
     newest: dict[tuple[str, str], Answer] = {}
     for answer in answers:
         known = newest.get((answer.image, answer.rater))
-        if answer.state != DELETED and (known is None or _when(known) < _when(answer)):
+        if answer.state in (GIVEN, SKIPPED) and (known is None or _when(known) < _when(answer)):
             newest[answer.image, answer.rater] = answer
     return list(newest.values())
 

@@ -22,7 +22,11 @@ from occlufer.config import BuildConfig, SourceConfig
 from occlufer.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
+    from browser import Browser
+    from trip import Trip
     from web_server import WebServer
+
+    from occlufer.annotation.server import Server
 
 # Speed is no matter of tests; and where nobody watches, a run must not differ from the last one.
 settings.register_profile("occlufer", deadline=None, derandomize="CI" in os.environ)
@@ -174,3 +178,58 @@ def new_web_server() -> Iterator[Callable[[], WebServer]]:
 def web_server(new_web_server: Callable[[], WebServer]) -> WebServer:
     """A web server on the loopback, without a page as yet."""
     return new_web_server()
+
+
+@pytest.fixture(scope="session")
+def label_studio() -> Iterator[Path]:
+    """An environment with the labelling server: the one that is named, or one kept for tests."""
+    from occlufer.annotation import installation
+    from occlufer.errors import MissingError
+
+    cache = ROOT / ".cache"
+    with pytest.MonkeyPatch.context() as patch:
+        if installation.VARIABLE not in os.environ:
+            cache.mkdir(exist_ok=True)
+            try:
+                installation.install(cache / "label_studio", cache / "install.log")
+            except MissingError as error:
+                pytest.skip(f"no labelling server: {error}")
+            patch.setenv(installation.VARIABLE, str(cache / "label_studio"))
+        yield Path(os.environ[installation.VARIABLE])
+
+
+@pytest.fixture(scope="session")
+def studio_server(label_studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A labelling server of the tests' own: `.connection`, `.files`, `.invite`; for slow tests."""
+    from occlufer.annotation.server import start, stop
+
+    workspace = tmp_path_factory.mktemp("studio") / "workspace"
+    workspace.mkdir()
+    yield start(workspace)
+    stop(workspace)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A browser without a window, its page as large as a small laptop's screen."""
+    from browser import Browser, chromium
+
+    if chromium() is None:
+        pytest.skip("no Chromium: `make test-all` installs it where it may (apt-get, as root)")
+    started = Browser(tmp_path / "browser")
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session")
+def trip(label_studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trip]:
+    """A whole round trip of labelling, see round_trip.py; nobody changes what it has left."""
+    from round_trip import travel
+
+    from occlufer.annotation.server import stop
+
+    folder = tmp_path_factory.mktemp("round_trip")
+    try:
+        yield travel(folder)
+    finally:
+        stop(folder / "workspace")

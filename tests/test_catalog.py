@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.catalog import TABLES, Catalog
+from occlufer.catalog import LATER_TABLES, SCHEMA_VERSION, TABLES, Catalog
 from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result, Vote
-from occlufer.vote_log import VOTE_LOG
+from occlufer.vote_log import GIVEN, LABELLING, VOTE_LOG, Answer, Project
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(UsageError, match="found schema 99, expected 4"):
+    with pytest.raises(UsageError, match=f"found schema 99, expected {SCHEMA_VERSION}"):
         Catalog(path)
 
 
@@ -407,22 +407,49 @@ def test_of_some_images_only_those_are_read(catalog: Catalog) -> None:
     }
 
 
-EARLIER = {1: "", 2: CHANGE_LOG, 3: CHANGE_LOG + VOTE_LOG}
+OLDER = {1: TABLES, 2: TABLES + CHANGE_LOG, 3: TABLES + CHANGE_LOG + VOTE_LOG}
 
 
-@pytest.mark.parametrize("version", EARLIER)
-def test_an_earlier_catalog_is_given_what_it_lacks(tmp_path: Path, version: int) -> None:
+@pytest.mark.parametrize(("version", "tables"), OLDER.items())
+def test_an_older_catalog_is_given_the_tables_it_lacks(
+    tmp_path: Path, version: int, tables: str
+) -> None:
     path = tmp_path / "catalog.sqlite"
     with sqlite3.connect(path) as db:
-        db.executescript(f"{TABLES} {EARLIER[version]} PRAGMA user_version = {version}")
+        db.executescript(f"{tables} PRAGMA user_version = {version}")
+        db.execute("INSERT INTO records VALUES ('s/a', 's', 0, '1', 'one', NULL, NULL, '{}')")
     db.close()
-    catalog = Catalog(path)
+    Catalog(path).close()
+    catalog = Catalog(path)  # of this version now, and not made over again
+    assert [known.id for known in catalog.records()] == ["s/a"]
     mark = watched(catalog, "gather")
-    catalog.put_records([record("a", "one"), blocking("b", "two")])
-    assert catalog.changed_since(mark.seq, ("gather",)) == {"one", "two"}
-    assert list(catalog.answer_history()) == []
+    catalog.put_records([record("b", "two"), blocking("c", "three")])
+    assert catalog.changed_since(mark.seq, ("gather",)) == {"two", "three"}
     assert list(catalog.results_with_hits()) == []
+    assert catalog.project(LABELLING) is None
+    assert catalog.rater("embedded", 7) == "rater_01"
+    assert catalog.log_answers([answer("one")], LABELLING, Project("embedded", 3, "sha")) == 1
+    assert list(catalog.answers(LABELLING)) == [answer("one")]
+    assert catalog.project(LABELLING) == Project("embedded", 3, "sha")
+    with sqlite3.connect(path) as db, sqlite3.connect(":memory:") as fresh:
+        fresh.executescript(LATER_TABLES[0])
+        assert schema(db) == schema(fresh)
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    db.close()
+    fresh.close()
     catalog.close()
+
+
+def schema(db: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+
+
+def answer(image: str) -> Answer:
+    when = "2026-01-02T03:04:05.000000Z"
+    return Answer(
+        *(LABELLING, "embedded/3", 1, 1, image, "rater_01", GIVEN, "fear", ("mask",)),
+        *(3, 2.5, when, when, None),
+    )
 
 
 def test_a_missing_value_is_a_key_error_that_names_both(catalog: Catalog) -> None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # These have no default that a file could state as it is.
 LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
 WITHOUT_STATED_DEFAULT = LISTS | {
-    *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep"),
+    *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep", "gold"),
     *SOURCE_PATHS,
 }
 

@@ -28,7 +28,7 @@ from occlufer.builders.publish import is_published
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import GateError, MissingError
 from occlufer.loading import load_dataset
-from occlufer.schema import LABELS, REGIONS
+from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import open_workspace
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -75,6 +75,9 @@ def test_columns_agree_with_one_another(rows: Rows) -> None:
         assert row["votes"][row["label"]] == max(row["votes"])
         assert row["votes"].count(max(row["votes"])) == 1
         assert row["agreement"] == pytest.approx(max(row["votes"]) / sum(row["votes"]), abs=1e-3)
+        shares = [count / sum(row["votes"]) for count in row["votes"]]
+        assert row["soft_label"] == pytest.approx(shares, abs=1e-5)
+        assert row["occlusion_votes"] == dict.fromkeys(OCCLUSION_TYPES, 0)
         assert sorted(row["visible"]) == sorted(REGIONS)
         assert row["occlusion_ratio"] == pytest.approx(1 - row["visible"]["face"], abs=1e-3)
         assert (len(row["box"]), len(row["landmarks"])) == (4, 68)
@@ -179,6 +182,8 @@ def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) ->
     assert lock["sources"]["synthetic"]["samples"] == len(every(rows))
     assert lock["sources"]["synthetic"]["rights"]["publishable"] == len(every(rows))
     assert lock["subsets"] == lock["config"]["lists"] == {}
+    assert lock["labels"] == {"from": "source", "by": {"sources": len(every(rows))}}
+    assert "annotation" not in lock["config"]
     assert lock["shards"] == {"default": {"train": 1, "validation": 1}}
     assert "ATTRIBUTION.md" in lock["files"]
     assert lock["config"]["dedup"]["phash64_bits"] == 12
@@ -208,6 +213,8 @@ def test_the_card_s_counts_are_those_of_the_parquet(built: BuildSummary, rows: R
     sizes = sum(path.stat().st_size for path in shards)
     assert header["dataset_info"]["download_size"] == sizes
     assert "Evaluation subsets" not in card
+    assert "A label is the class that most votes of a sample's sources are for." in card
+    assert "Label Studio" not in card
     assert f"{len(every(rows))} samples are publishable, 0 index_only." in card
     for label in LABELS:
         counts = [

@@ -301,6 +301,8 @@ def test_the_subset_holds_every_listed_picture_with_its_own_set_s_label(made: Bu
     for row in rows.values():
         assert row["votes"] == [int(i == row["label"]) for i in range(len(LABELS))]
         assert row["agreement"] == 1
+        assert row["soft_label"] == row["votes"]
+        assert set(row["occlusion_votes"].values()) == {0}
         assert (row["source"], row["source_split"]) == ("raf", "test")
         assert row["known_occluded"] == ["raf_db_occlu"]
         assert row["rights"] == "index_only"

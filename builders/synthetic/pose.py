@@ -13,7 +13,7 @@ from .outlines import floats
 
 Floats = NDArray[np.float32]
 
-_PERSPECTIVE = 0.07  # growth for each unit a point comes nearer
+PERSPECTIVE = 0.07  # growth for each unit a point comes nearer
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def random_pose(rng: np.random.Generator) -> Pose:
 def project(points: Floats, pose: Pose) -> Floats:
     """Return pixels (n, 2) of points (n, 3)."""
     turned = points @ pose.rotation.T
-    near = 1 + _PERSPECTIVE * turned[:, 2:]
+    near = 1 + PERSPECTIVE * turned[:, 2:]
     return np.asarray(turned[:, :2] * near * np.float32(pose.unit_px) + pose.offset_px, np.float32)
 
 

@@ -1,0 +1,194 @@
+"""Training the parser: the loop, its checkpoints, and the pictures it learns from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .composite import Composite, compose, donor_of
+from .loss import parser_loss
+from .network import ParserNet
+from .pasted import Donor, Palette, read_templates
+from .teacher import TaughtFace, read_faces
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ParserTraining:
+    """What a training run depends on."""
+
+    data: Path
+    """The folder of the teacher's faces and the mask templates."""
+    out: Path
+    """Where checkpoint and log go."""
+    steps: int = 8000
+    batch: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warm_up: int = 300
+    """Steps in which the learning rate rises; then it falls as a half cosine."""
+    average: float = 0.998
+    """How slowly the averaged weights, which are the ones shipped, follow the trained ones."""
+    seed: int = 0
+    workers: int = 1
+    device: str = "cpu"
+    checkpoint_every: int = 100
+
+
+class Composites(Dataset[tuple[Any, ...]]):
+    """Composite number k of a run: the same for the same seed, whoever makes it and when."""
+
+    def __init__(self, faces: list[TaughtFace], data: Path, first: int, count: int, seed: int):
+        self.faces, self.first, self.count, self.seed = faces, first, count, seed
+        self.palette = Palette(read_templates(data, held_out=False), self._donor)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        number = self.first + index
+        rng = np.random.default_rng([self.seed, number])
+        # Every face once in each epoch, each epoch in another order.
+        epoch, place = divmod(number, len(self.faces))
+        order = np.random.default_rng([self.seed, 1 << 40, epoch]).permutation(len(self.faces))
+        made = compose(self.faces, self.palette, int(order[place]), rng)
+        return _arrays(made)
+
+    def _donor(self, rng: np.random.Generator) -> Donor:
+        return donor_of(self.faces[int(rng.integers(len(self.faces)))], rng)
+
+
+def _arrays(made: Composite) -> tuple[Any, ...]:
+    return made.image_rgb.transpose(2, 0, 1), made.classes, made.landmarks68
+
+
+def train_parser(
+    run: ParserTraining, at_step: Callable[[int], None] = lambda step: None
+) -> ParserNet:
+    """Train, going on from the checkpoint in `run.out` if there is one; return averaged weights.
+
+    `at_step` is called before each step with its number.
+    """
+    torch.manual_seed(run.seed)
+    device = torch.device(run.device)
+    net = ParserNet().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    shipped = ParserNet().to(device)
+    shipped.load_state_dict(net.state_dict())
+    optimizer = torch.optim.AdamW(
+        net.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay
+    )
+    run.out.mkdir(parents=True, exist_ok=True)
+    path = run.out / "checkpoint.pt"
+    step = _restore(path, net, shipped, optimizer) if path.exists() else 0
+    started, seen, sums = time.monotonic(), 0, np.zeros(2)
+    for images, classes, landmarks in _batches(run, step):
+        at_step(step)
+        for group in optimizer.param_groups:
+            group["lr"] = run.learning_rate * _schedule(step, run)
+        x = images.to(device, memory_format=torch.channels_last).float() / 255
+        logits, points = net(x)
+        parts, places = parser_loss(
+            logits.float(), points.float(), classes.long().to(device), landmarks.to(device)
+        )
+        loss = parts + places
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(f"step {step}: the loss is {loss.item()}")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        _follow(shipped, net, min(run.average, (1 + step) / (10 + step)))
+        step += 1
+        seen += 1
+        sums += (parts.item(), places.item())
+        if step % run.checkpoint_every == 0 or step == run.steps:
+            _save(path, net, shipped, optimizer, step)
+            parts_mean, places_mean = sums / seen
+            took = (time.monotonic() - started) / seen
+            row = {
+                "step": step,
+                "parts": round(float(parts_mean), 4),
+                "landmarks": round(float(places_mean), 4),
+                "seconds_per_step": round(took, 3),
+            }
+            with (run.out / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            log.info("%s", row)
+            started, seen, sums = time.monotonic(), 0, np.zeros(2)
+    return shipped
+
+
+def _batches(run: ParserTraining, step: int) -> Iterator[list[Tensor]]:
+    faces, _ = read_faces(run.data)
+    first, last = step * run.batch, run.steps * run.batch
+    composites = Composites(faces, run.data, first, last - first, run.seed)
+    yield from DataLoader(
+        composites, run.batch, num_workers=run.workers, worker_init_fn=_single_thread
+    )
+
+
+def _single_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _schedule(step: int, run: ParserTraining) -> float:
+    """Return the share of the learning rate at a step, in [0, 1]."""
+    if step < run.warm_up:
+        return (step + 1) / run.warm_up
+    done = (step - run.warm_up) / max(run.steps - run.warm_up, 1)
+    return 0.5 + 0.5 * math.cos(math.pi * min(done, 1.0))
+
+
+@torch.no_grad()
+def _follow(shipped: ParserNet, net: ParserNet, keep: float) -> None:
+    pairs = zip(shipped.state_dict().values(), net.state_dict().values(), strict=True)
+    for average, value in pairs:
+        if average.dtype.is_floating_point:
+            average.lerp_(value.to(average.dtype), 1 - keep)
+        else:
+            average.copy_(value)
+
+
+def _save(
+    path: Path, net: ParserNet, shipped: ParserNet, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    state = {
+        "step": step,
+        "net": net.state_dict(),
+        "shipped": shipped.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _restore(
+    path: Path, net: ParserNet, shipped: ParserNet, optimizer: torch.optim.Optimizer
+) -> int:
+    state = torch.load(path, weights_only=True)
+    net.load_state_dict(state["net"])
+    shipped.load_state_dict(state["shipped"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
+
+
+def described(run: ParserTraining) -> dict[str, Any]:
+    """Return the run's settings as JSON has them, without the folders of this machine."""
+    fields = dataclasses.asdict(run)
+    return {name: value for name, value in fields.items() if name not in ("data", "out")}
