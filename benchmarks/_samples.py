@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,17 @@ class Drawn:
     views256: Words
 
 
-def make(folder: Path, count: int, seed: int) -> None:
-    """Make a workspace of `count` samples, gathered and hashed, in the order of their images."""
+def make(folder: Path, count: int, seed: int, made_by: Mapping[str, str]) -> None:
+    """Make a workspace of `count` samples, gathered and hashed, in the order of their images.
+
+    `made_by` is {stage: fingerprint} of the stages that are done with them.
+    """
     rng = np.random.default_rng(seed)
     images = sorted(hashlib.sha256(str(number).encode()).hexdigest() for number in range(count))
     with open_workspace(folder) as workspace:
         crop = the_picture(workspace)
+        for stage, value in made_by.items():
+            workspace.catalog.start_stage(stage, value)
         for start in range(0, count, BATCH):
             put(workspace, draw(rng, images[start : start + BATCH], start), crop)
 
@@ -74,17 +80,28 @@ def near_copy(rng: np.random.Generator, views64: Words, views256: Words) -> tupl
 
 def put(workspace: Workspace, samples: list[Drawn], crop: str) -> None:
     """Put samples into the catalog as gathering and the stages before dedup do."""
-    catalog = workspace.catalog
-    catalog.put_records(
+    gather(workspace, samples)
+    for stage in ("faces", "occlusion", "hashes", "rights"):
+        results = (Result(sample.image, found(sample, crop)[stage]) for sample in samples)
+        workspace.catalog.put_results(stage, results)
+
+
+def gather(workspace: Workspace, samples: list[Drawn]) -> None:
+    """Put the records of samples into the catalog."""
+    workspace.catalog.put_records(
         Record(f"made/{sample.number:08d}", "made", "1", facts(sample.number), sample.image)
         for sample in samples
     )
-    faces = {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "landmarks": LANDMARKS}
-    catalog.put_results("faces", (Result(sample.image, faces) for sample in samples))
-    catalog.put_results("occlusion", (Result(sample.image, {"ratio": 0.0}) for sample in samples))
-    rights = {"rights": "index_only"}
-    catalog.put_results("rights", (Result(sample.image, rights) for sample in samples))
-    catalog.put_results("hashes", (Result(sample.image, hashes(sample)) for sample in samples))
+
+
+def found(sample: Drawn, crop: str) -> dict[str, dict[str, Any]]:
+    """Return {stage: what it finds out about a sample} of the stages before dedup."""
+    return {
+        "faces": {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "landmarks": LANDMARKS},
+        "occlusion": {"ratio": 0.0},
+        "hashes": hashes(sample),
+        "rights": {"rights": "index_only"},
+    }
 
 
 def facts(number: int) -> Facts:

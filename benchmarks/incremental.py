@@ -1,138 +1,290 @@
-"""One image more, or one less: what it costs the search for duplicates, beyond its own hash."""
+"""One image more, or one less: what it costs a build beyond looking at that one image.
+
+From the record that is new in the catalog to dedup and leaks being done, stage by stage. Listing
+the sources, labels, the split and publishing are left out.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _bars import Bar, at_most, finish
-from _samples import COPIES, Drawn, draw, make, near_copy, put, the_picture
-from _timing import Timed, spreads, timed
+from _samples import COPIES, Drawn, draw, found, gather, make, near_copy, the_picture
+from _timing import Timed, spread, timed
 from numpy.typing import NDArray
 
-from occlufer.builders import arrivals, dedup
+from occlufer.builders import arrivals, dedup, leaks, rights
 from occlufer.builders.edges import Edges, Limits, near_edges
-from occlufer.builders.hash_table import ViewTable
+from occlufer.builders.hash_table import HashTable, ViewTable, write_table
+from occlufer.builders.samples import read_hashes
+from occlufer.builders.test_sets import FOLDER
 from occlufer.config import BuildConfig, SourceConfig
-from occlufer.stages import FollowingStage, run_stage
+from occlufer.pipeline import stages_before
+from occlufer.record import Result
+from occlufer.stages import (
+    Changes,
+    FollowingStage,
+    ImageItem,
+    ImageStage,
+    Stage,
+    Update,
+    run_stage,
+)
 from occlufer.workspace import Workspace, open_workspace
 
 SIZES = (10_000, 100_000, 1_000_000)
 REPEATS = 5
-MOST_MS = 50
+IMAGE_STAGES = ("faces", "occlusion", "hashes")
+TIMED = (*IMAGE_STAGES, "rights", "dedup", "leaks")
+STEPS = ("copy", "unlike", "gone", "nothing")
+# As many as FER2013's two tests.
+TEST_PICTURES = 7_178
+MOST_MS = 150
+MOST_DEDUP_MS = 50
 MOST_EXPONENT = 0.3
+
+Runs = dict[str, dict[str, list[Timed[int]]]]
+"""{step: {stage: its runs}}."""
 
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="occlufer-incremental-"))
     try:
-        found = {size: measured(folder / str(size), size) for size in SIZES}
+        known = {size: measured(folder / str(size), size) for size in SIZES}
     finally:
         shutil.rmtree(folder)
-    bars = [bar for what in ("copy", "unlike", "gone") for bar in bars_of(what, found)]
+    bars = [bar for step in STEPS for bar in bars_of(step, known)]
     details = {
         "repeats": REPEATS,
         "samples": "made up: random hashes, one in 50 a near copy; all share one picture",
-        "timed": "the dedup stage of a build, once its code is compiled and loaded",
-        "linear_part_cpu_ns_per_sample": linear_ns(found),
-        "sizes": {str(size): figures for size, figures in found.items()},
+        "test_set": f"made up: {TEST_PICTURES} registered pictures",
+        "timed": "stages of a build, once their code is compiled and loaded, but for looking at "
+        "the new image; bars are of the fastest run",
+        "linear_part_cpu_ns_per_sample": linear_ns(known),
+        "sizes": {str(size): figures for size, figures in known.items()},
     }
+    if "--json" not in sys.argv[1:]:
+        show(known)
     finish("incremental", bars, details)
 
 
-def bars_of(what: str, found: dict[int, dict[str, Any]]) -> list[Bar]:
-    """Return the milliseconds at the largest size, and how they grow from the smallest."""
-    ms = {size: 1000 * figures[what]["wall_s"]["median"] for size, figures in found.items()}
-    exponent = math.log(ms[SIZES[-1]] / ms[SIZES[0]], SIZES[-1] / SIZES[0])
+def bars_of(step: str, known: dict[int, dict[str, Any]]) -> list[Bar]:
+    """Return the milliseconds at the largest size, and how those of dedup grow."""
+    ms = {size: known[size][step]["ms"] for size in SIZES}
+    small, most = SIZES[0], SIZES[-1]
+    bars = [at_most(f"{said(step)} among {most:,}, milliseconds", ms[most]["sum"], MOST_MS)]
+    if step == "nothing":
+        return bars
+    exponent = math.log(ms[most]["dedup"] / ms[small]["dedup"], most / small)
     return [
-        at_most(f"one {what} among {SIZES[-1]:,}, milliseconds", ms[SIZES[-1]], MOST_MS),
-        at_most(f"one {what}, exponent of growth from {SIZES[0]:,}", exponent, MOST_EXPONENT),
+        *bars,
+        at_most(f"{said(step)}, of these dedup", ms[most]["dedup"], MOST_DEDUP_MS),
+        at_most(f"{said(step)}, dedup, exponent of growth from {small:,}", exponent, MOST_EXPONENT),
     ]
 
 
-def linear_ns(found: dict[int, dict[str, Any]]) -> float:
+def show(known: dict[int, dict[str, Any]]) -> None:
+    """Print the milliseconds of every stage."""
+    print("".join(f"{word:>11}" for word in ("samples", "", *TIMED, "sum")))
+    for size in SIZES:
+        for step in STEPS:
+            ms = known[size][step]["ms"].values()
+            print(f"{size:11,}{said(step):>11}" + "".join(f"{value:11.2f}" for value in ms))
+
+
+def said(step: str) -> str:
+    return "no news" if step == "nothing" else f"one {step}"
+
+
+def linear_ns(known: dict[int, dict[str, Any]]) -> float:
     """Return the nanoseconds that each sample adds: the scan of hashes is the part that grows."""
-    small, large = (1e9 * found[size]["unlike"]["cpu_s"]["median"] for size in SIZES[::2])
+    small, large = (
+        1e9 * known[size]["unlike"]["cpu_s"]["dedup"]["median"] for size in (SIZES[0], SIZES[-1])
+    )
     return float(round((large - small) / (SIZES[-1] - SIZES[0]), 1))
 
 
-def measured(folder: Path, size: int) -> dict[str, Any]:
-    """Return the times of the stage in a workspace of `size` samples."""
-    make(folder, size, seed=0)
-    stage = dedup_stage(folder)
-    first = prepared(stage, folder)
-    rng = np.random.default_rng(1)
-    number = size
-    runs: dict[str, list[Timed[int]]] = {"copy": [], "unlike": [], "gone": [], "nothing": []}
-    for repeat in range(REPEATS + 1):  # the first one warms up
-        steps: dict[str, Callable[[Workspace, str], None]] = {
-            "copy": lambda w, crop, n=number: put(w, [copy_of(w, rng, n)], crop),  # type: ignore[misc]
-            "unlike": lambda w, crop, n=number + 1: put(w, [unlike(rng, n)], crop),  # type: ignore[misc]
-            "gone": lambda w, crop, n=7 * repeat + 3: w.catalog.forget_records([f"made/{n:08d}"]),  # type: ignore[misc]
-            "nothing": lambda w, crop: None,
+# A workspace --------------------------------------------------------------------------------------
+
+
+class Line:
+    """The stages from a record to its leaks; those that look at images know what they will find."""
+
+    def __init__(self, folder: Path) -> None:
+        self.known: dict[str, dict[str, dict[str, Any]]] = {}
+        source = SourceConfig("synthetic", "made", {"count": 1})
+        out = folder.with_name("out")
+        config = BuildConfig(sources=(source,), out=out, workspace=folder)
+        before = {"faces": (), "occlusion": ("faces",), "hashes": ("faces",)}
+        self.stages: list[Stage] = [
+            *(
+                ImageStage(name, after, after, {}, self._look(name))
+                for name, after in before.items()
+            ),
+            rights.stage(config),
+            dedup.stage(config),
+            follower("labels", lambda image: {"label": "anger"}),
+            follower("split", lambda image: {"split": split_of(image)}),
+            leaks.stage(config),
+        ]
+
+    def _look(self, stage: str) -> Callable[[ImageItem], Result]:
+        return lambda item: Result(item.image, self.known[item.image][stage])
+
+    def run(self, workspace: Workspace) -> dict[str, Timed[int]]:
+        """Run all stages, and return how long each of them took."""
+        return {
+            stage.name: timed(lambda s=stage: run_stage(s, workspace, 0))  # type: ignore[misc]
+            for stage in self.stages
         }
-        number += 2
-        for what, change in steps.items():
+
+
+def follower(name: str, value: Callable[[str], dict[str, Any]]) -> FollowingStage:
+    """Return a stage that says the same of an image whatever the others are."""
+    after = stages_before(name)
+
+    def whole(workspace: Workspace, state: str) -> Iterator[Result]:
+        for image in workspace.catalog.images_passing(after):
+            yield Result(image, value(image))
+
+    def update(workspace: Workspace, changes: Changes) -> Update:
+        passing = workspace.catalog.passing_among(changes.images, after)
+        gone = workspace.catalog.values(name, changes.images - passing)
+        results = [Result(image, value(image)) for image in sorted(passing)]
+        return Update(results, {image for image, _ in gone})
+
+    return FollowingStage(name, after, {}, whole, update)
+
+
+def split_of(image: str) -> str:
+    return "validation" if image.startswith("0") else "train"
+
+
+def prepare(folder: Path, size: int) -> dict[str, float]:
+    """Make a workspace, and return the seconds that each stage takes for all samples of it.
+
+    Dedup and leaks search only what was planted near one another: the other samples are random,
+    among a million the search would take long and find nothing.
+    """
+    rng = np.random.default_rng(2)
+    drawn = draw(rng, [image_of(-number) for number in range(1, TEST_PICTURES + 1)], 0)
+    views64, views256 = (np.array([getattr(d, n) for d in drawn]) for n in ("views64", "views256"))
+    table = HashTable(views64[:, 0], views256[:, 0], views64[:, 0], views64, views256)
+    names = [f"{number:05d}.png" for number in range(TEST_PICTURES)]
+    write_table(folder / FOLDER / "made_up_test.parquet", names, table)
+    make(folder, size, 0, made_by(folder.with_name("empty")))
+    line = Line(folder)
+    line.stages = [
+        dataclasses.replace(stage, whole=without_hits) if stage.name == "leaks" else stage  # type: ignore[arg-type]
+        for stage in line.stages
+    ]
+    arrivals.near_edges = planted_edges
+    try:
+        with open_workspace(folder) as workspace:
+            return {name: round(run.wall_s, 2) for name, run in line.run(workspace).items()}
+    finally:
+        arrivals.near_edges = near_edges
+
+
+def made_by(empty: Path) -> dict[str, str]:
+    """Return {stage: fingerprint of its settings} of the stages that look at images."""
+    with open_workspace(empty) as workspace:
+        Line(empty).run(workspace)
+        return {name: str(workspace.catalog.fingerprint(name)) for name in IMAGE_STAGES}
+
+
+def planted_edges(
+    table: ViewTable,
+    limits: Limits,
+    among: NDArray[np.int64],
+    new: NDArray[np.bool_],
+    rank: NDArray[np.int64],
+) -> Edges:
+    chosen = (among % COPIES == 0) | (among % COPIES == COPIES - 1)
+    return near_edges(table, limits, among[chosen], new[chosen], rank)
+
+
+def without_hits(workspace: Workspace, state: str) -> Iterator[Result]:
+    for image in workspace.catalog.images_passing(leaks.AFTER):
+        yield Result(image, {"hits": []})
+
+
+# One more, and one less ---------------------------------------------------------------------------
+
+
+def measured(folder: Path, size: int) -> dict[str, Any]:
+    """Return the times of the stages in a workspace of `size` samples."""
+    first = prepare(folder, size)
+    line = Line(folder)
+    rng = np.random.default_rng(1)
+    runs: Runs = {step: {stage: [] for stage in TIMED} for step in STEPS}
+    longest = 0
+    for repeat in range(REPEATS + 1):  # the first one warms up
+        for step in STEPS:
             with open_workspace(folder) as workspace:
-                change(workspace, the_picture(workspace))
-                run = timed(lambda w=workspace: run_stage(stage, w, 1))  # type: ignore[misc]
-            if repeat:
-                runs[what].append(run)
+                change(workspace, line, step, size + 2 * repeat, rng)
+                times = line.run(workspace)
+                longest = max(longest, logged(workspace))
+            for stage in TIMED if repeat else ():
+                runs[step][stage].append(times[stage])
     sizes_mb = {
         "catalog_mb": round((folder / "catalog.sqlite").stat().st_size / 1e6),
         "index_mb": round(sum(f.stat().st_size for f in (folder / "dedup").iterdir()) / 1e6),
     }
     shutil.rmtree(folder)
-    return {**{w: spreads(known) for w, known in runs.items()}, "first_run": first, **sizes_mb}
+    log = {"changes_logged_at_most": longest}
+    return {**{step: figures_of(runs[step]) for step in STEPS}, "first_s": first, **sizes_mb, **log}
 
 
-def dedup_stage(folder: Path) -> FollowingStage:
-    source = SourceConfig("synthetic", "made", {"count": 1})
-    out = folder.with_name("out")
-    stage: FollowingStage = dedup.stage(BuildConfig(sources=(source,), out=out, workspace=folder))
-    return stage
+def change(
+    workspace: Workspace, line: Line, step: str, number: int, rng: np.random.Generator
+) -> None:
+    """Let one sample come or go, as gathering does; the stages know what they will find of it."""
+    if step == "gone":
+        workspace.catalog.forget_records([f"made/{7 * (number % 100) + 3:08d}"])
+    elif step != "nothing":
+        new = copy_of(workspace, rng, number) if step == "copy" else unlike(rng, number + 1)
+        line.known[new.image] = found(new, the_picture(workspace))
+        gather(workspace, [new])
 
 
-def prepared(stage: FollowingStage, folder: Path) -> dict[str, Any]:
-    """Run the stage on all samples, but search only those that were planted near one another.
+def figures_of(runs: dict[str, list[Timed[int]]]) -> dict[str, Any]:
+    """Return the fastest run's milliseconds of each stage and their sum, and the spreads."""
+    sums = [sum(run.wall_s for run in step) for step in zip(*runs.values(), strict=True)]
+    ms = {stage: round(1000 * min(r.wall_s for r in known), 2) for stage, known in runs.items()}
+    return {
+        "ms": {**ms, "sum": round(1000 * min(sums), 2)},
+        "wall_s": {
+            **{stage: spread(run.wall_s for run in known) for stage, known in runs.items()},
+            "sum": spread(sums),
+        },
+        "cpu_s": {stage: spread(run.cpu_s for run in known) for stage, known in runs.items()},
+    }
 
-    The others are random: among a million the search would take long and find nothing.
-    """
 
-    def planted(
-        table: ViewTable,
-        limits: Limits,
-        among: NDArray[np.int64],
-        new: NDArray[np.bool_],
-        rank: NDArray[np.int64],
-    ) -> Edges:
-        chosen = (among % COPIES == 0) | (among % COPIES == COPIES - 1)
-        return near_edges(table, limits, among[chosen], new[chosen], rank)
-
-    arrivals.near_edges = planted
-    try:
-        with open_workspace(folder) as workspace:
-            run = timed(lambda: run_stage(stage, workspace, 1))
-    finally:
-        arrivals.near_edges = near_edges
-    return {"wall_s": round(run.wall_s, 2), "cpu_s": round(run.cpu_s, 2), "search": "left out"}
+def logged(workspace: Workspace) -> int:
+    """Return how many images the log of changes names."""
+    return len(workspace.catalog.changed_since(0, ("gather", *stages_before("leaks"))))
 
 
 def copy_of(workspace: Workspace, rng: np.random.Generator, number: int) -> Drawn:
     """Return a near copy of a sample that is there."""
-    _, table = dedup.read_hashes(workspace.catalog, [any_image(workspace, rng)])
+    _, table = read_hashes(workspace.catalog, [any_image(workspace, rng)])
     return Drawn(number, image_of(number), *near_copy(rng, table.views64[0], table.views256[0]))
 
 
 def any_image(workspace: Workspace, rng: np.random.Generator) -> str:
-    """Return the image of some record of the first thousand."""
-    wanted = f"made/{int(rng.integers(500, 1000)):08d}"
+    """Return the image of some record of those that stay."""
+    wanted = f"made/{int(rng.integers(1500, 2000)):08d}"
     records = (r for r in workspace.catalog.records() if r.id == wanted)
     return str(next(records).image)
 

@@ -166,6 +166,11 @@ def _warn_of_unknown(workspace: Workspace, named: set[str]) -> None:
 # A few of them ------------------------------------------------------------------------------------
 
 
+def most_followed(index: SampleIndex) -> int:
+    """Return of how many changes each is followed; beyond, all samples are worked through."""
+    return max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
+
+
 def follow(
     workspace: Workspace, changes: Changes, settings: DedupConfig, groups: Mapping[str, str]
 ) -> Update | None:
@@ -173,8 +178,7 @@ def follow(
     folder = workspace.folder / FOLDER
     try:
         with open_index(folder, rules(workspace, settings)) as index:
-            most = max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
-            if index.state != changes.before or len(changes.images) > most:
+            if index.state != changes.before or len(changes.images) > most_followed(index):
                 return None
             with index.changing(changes.after):
                 return follow_changes(workspace, index, changes.images, settings, groups)

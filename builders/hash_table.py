@@ -170,7 +170,16 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
             raise UsageError(
                 f"{path}: found {name} of {found[name].type}, expected {kind} in every row"
             )
-        data = b"".join(found[name].to_pylist())
-        words = np.frombuffer(data, dtype=">u8").astype(np.uint64)
-        columns.append(words.reshape(found.num_rows, *shape))
+        columns.append(_words(found[name]).reshape(found.num_rows, *shape))
     return found["name"].to_pylist(), HashTable(*columns)
+
+
+def _words(column: Any) -> Hashes:
+    """Return the words of a column of pyarrow's; row by row it would take ten times as long."""
+    words: list[Hashes] = [np.zeros(0, dtype=np.uint64)]
+    for chunk in column.chunks:
+        if len(chunk):
+            width = chunk.type.byte_width
+            data = chunk.buffers()[1][width * chunk.offset : width * (chunk.offset + len(chunk))]
+            words.append(np.frombuffer(data, dtype=">u8").astype(np.uint64))
+    return np.concatenate(words)

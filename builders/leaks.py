@@ -10,74 +10,45 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import BuildConfig, LeaksConfig
+from occlufer.config import BuildConfig, DedupConfig, LeaksConfig
 from occlufer.errors import GateError, MissingError, UsageError
-from occlufer.pipeline import stages_before
 from occlufer.record import Reject, Result
-from occlufer.stages import SetStage
+from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
-from .edges import Limits, edges_between
+from . import leak_changes
 from .folder import looks
-from .hash_table import (
-    SHAPES,
-    HashTable,
-    check_version,
-    from_hex,
-    read_table,
-    table_of,
-    write_table,
-)
+from .hash_table import check_version, read_table, table_of, write_table
+from .hits import Hit, NamedHashes, find_hits, known_hits, results_of
+from .leak_changes import AFTER
 from .sources import image_folder
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
 from .sources.files import folders
 from .sources.row_facts import SPLIT_WORDS
+from .test_sets import FOLDER, all_sets, hashes, registered
 
 VERSION = 1
-AFTER = stages_before("leaks")
-FOLDER = "leaks"
 LIST_NAME = "leaks.csv"
-OUR_VALIDATION = "our validation"
 PAIRS_NAMED = 10
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class NamedHashes:
-    """The hashes of some pictures, and what these are called."""
-
-    names: list[str]
-    table: HashTable
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A training sample near a test picture."""
-
-    image: str
-    test_set: str
-    test_picture: str
-    view: str
-    bits64: int
-    bits256: int
-
-
 # The stage ----------------------------------------------------------------------------------------
 
 
-def stage(config: BuildConfig) -> SetStage:
+def stage(config: BuildConfig) -> FollowingStage:
     """Return the stage; its gate fails the build if `action` says so and there is a hit."""
-    function = partial(find_leaks, settings=config.leaks)
+    whole = partial(find_leaks, settings=config.leaks)
+    update = partial(follow, settings=config.leaks, near=config.dedup)
     gate = partial(check_leaks, settings=config.leaks)
-    return SetStage("leaks", AFTER, params(config), function, gate=gate)
+    return FollowingStage("leaks", AFTER, params(config), whole, update, gate)
 
 
 def params(config: BuildConfig) -> dict[str, Any]:
@@ -92,49 +63,46 @@ def params(config: BuildConfig) -> dict[str, Any]:
     return {"version": VERSION, **bits, "drop": drop, "test_sets": files}
 
 
-def find_leaks(workspace: Workspace, settings: LeaksConfig) -> Iterable[Result]:
-    """Yield, per image, its `hits`; with `action` "drop" those that have some are rejected."""
-    limits = Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
+def find_leaks(workspace: Workspace, state: str, settings: LeaksConfig) -> Iterator[Result]:
+    """Yield, per image, its `hits`; with `action` "drop" those that have some are rejected.
+
+    Nothing that a later run needs is kept outside the catalog, in any `state`.
+    """
     catalog = workspace.catalog
     passing = catalog.images_passing(AFTER)
     split = {result.image: result.value["split"] for result in catalog.results("split")}
     train = [image for image in passing if split[image] == "train"]
-    found: dict[str, list[Hit]] = {}
-    ours = NamedHashes(train, _hashes(workspace, train))
-    for name, test_set in _test_sets(workspace, passing, set(train)):
-        for hit in hits(ours, name, test_set, limits):
-            found.setdefault(hit.image, []).append(hit)
+    ours = NamedHashes(train, hashes(workspace, train))
+    found = find_hits(ours, all_sets(workspace, passing, set(train)), settings)
     _write_list(workspace, found)
-    for image in passing:
-        rows = [list(vars(hit).values())[1:] for hit in found.get(image, [])]
-        reject = None
-        if rows and settings.action == "drop":
-            reject = Reject("leak", _pair(workspace, found[image][0]))
-        yield Result(image, {"hits": rows}, reject)
+    yield from results_of(workspace, passing, found, settings)
 
 
-def hits(ours: NamedHashes, name: str, test_set: NamedHashes, limits: Limits) -> Iterator[Hit]:
-    """Yield every pair of one of ours and a test picture that is near, nearest first."""
-    edges = edges_between(ours.table, test_set.table, limits)
-    for edge in sorted(edges, key=lambda edge: (edge.bits256, edge.bits64, edge.a, edge.b)):
-        picture = test_set.names[edge.b]
-        yield Hit(ours.names[edge.a], name, picture, edge.view, edge.bits64, edge.bits256)
+def follow(
+    workspace: Workspace, changes: Changes, settings: LeaksConfig, near: DedupConfig
+) -> Update | None:
+    """Return what `find_leaks` would change in its results now; None if it had better run.
+
+    `near` are the settings by which dedup has searched the samples.
+    """
+    followed = leak_changes.follow(workspace, changes, settings, near)
+    if followed is None:
+        return None
+    update, found = followed
+    _write_list(workspace, found)
+    return update
 
 
 def check_leaks(workspace: Workspace, settings: LeaksConfig) -> None:
     """Raise GateError if there are hits and `action` is "fail", otherwise log how many."""
-    found = [
-        Hit(result.image, *row)
-        for result in workspace.catalog.results("leaks")
-        for row in result.value["hits"]
-    ]
+    found = [hit for hits in known_hits(workspace).values() for hit in hits]
     if not found:
         return
     found.sort(key=lambda hit: (hit.bits256, hit.bits64, hit.test_set, hit.test_picture))
     samples = len({hit.image for hit in found})
     what = f"leaks: training samples near test pictures: {samples}"
     place = f"all pairs are in {workspace.folder / LIST_NAME}"
-    pairs = "; ".join(_pair(workspace, hit) for hit in found[:PAIRS_NAMED])
+    pairs = "; ".join(hit.pair(workspace) for hit in found[:PAIRS_NAMED])
     more = f"; and {len(found) - PAIRS_NAMED} more" if len(found) > PAIRS_NAMED else ""
     if settings.action != "fail":
         log.warning("%s (%s): %s%s; %s", what, settings.action, pairs, more, place)
@@ -142,13 +110,6 @@ def check_leaks(workspace: Workspace, settings: LeaksConfig) -> None:
     raise GateError(
         f"{what}: {pairs}{more}; {place}; build with --leaks drop to leave them out, "
         "or --leaks report to go on"
-    )
-
-
-def _pair(workspace: Workspace, hit: Hit) -> str:
-    return (
-        f"{workspace.catalog.owner(hit.image).id} and {hit.test_picture} of {hit.test_set} "
-        f"(view {hit.view}: phash64 {hit.bits64} bits, phash256 {hit.bits256} bits)"
     )
 
 
@@ -160,43 +121,11 @@ def _write_list(workspace: Workspace, found: dict[str, list[Hit]]) -> None:
         writer.writerow(["record", "test_set", "test_picture", "view", "bits64", "bits256"])
         for image, rows in sorted(found.items()):
             record = workspace.catalog.owner(image).id
-            writer.writerows([record, *list(vars(hit).values())[1:]] for hit in rows)
+            writer.writerows([record, *hit.row] for hit in rows)
     part.replace(path)
 
 
 # Test sets ----------------------------------------------------------------------------------------
-
-
-def _test_sets(
-    workspace: Workspace, passing: list[str], train: set[str]
-) -> Iterator[tuple[str, NamedHashes]]:
-    """Yield what training samples are compared with: (name, test set)."""
-    for name, path in registered(workspace.folder).items():
-        yield name, NamedHashes(*read_table(path))
-    among: dict[str, dict[str, str]] = {}
-    for image, records in workspace.catalog.holders():
-        for record in records:
-            if record.facts.test_set is not None:
-                among.setdefault(record.facts.test_set, {}).setdefault(image, record.id)
-    hashed = {image for images in among.values() for image in images} & set(
-        workspace.catalog.images_passing(stages_before("dedup"))
-    )
-    for name, images in sorted(among.items()):
-        chosen = sorted(hashed & images.keys())
-        yield name, NamedHashes([images[image] for image in chosen], _hashes(workspace, chosen))
-    ours = [image for image in passing if image not in train and image not in hashed]
-    names = [workspace.catalog.owner(image).id for image in ours]
-    yield OUR_VALIDATION, NamedHashes(names, _hashes(workspace, ours))
-
-
-def _hashes(workspace: Workspace, images: list[str]) -> HashTable:
-    values = (workspace.catalog.value("hashes", image) for image in images)
-    return table_of({name: from_hex(value[name]) for name in SHAPES} for value in values)
-
-
-def registered(workspace: Path) -> dict[str, Path]:
-    """Return {name: table} of the test sets that were registered in a workspace's folder."""
-    return {path.stem: path for path in sorted((workspace / FOLDER).glob("*.parquet"))}
 
 
 def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[int, list[str]]:

@@ -3,33 +3,55 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from occlufer.config import BuildConfig
-from occlufer.record import Record, Reject, Result
+from occlufer.record import CONTENTS, Record, Reject, Result, image_key
 from occlufer.schema import RIGHTS
-from occlufer.stages import SetStage
+from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
 VERSION = 1
 BLOCKED = "blocked"
+# More changes than these are not held in memory one by one.
+FEW_IMAGES = 10_000
 
 
-def stage(config: BuildConfig) -> SetStage:
+def stage(config: BuildConfig) -> FollowingStage:
     """Return the stage; it is before dedup, which must drop nothing for what is blocked itself."""
-    return SetStage("rights", (), {"version": VERSION}, find_rights)
+    return FollowingStage("rights", (), {"version": VERSION}, find_rights, follow)
 
 
-def find_rights(workspace: Workspace) -> Iterable[Result]:
+def find_rights(workspace: Workspace, state: str = "") -> Iterator[Result]:
     """Yield the `rights` of every image: the strictest that any holder of its bytes has.
 
     Nobody can tell which holder's copy is passed on. Blocked bytes are rejected, whoever holds them
-    and whether as a crop or as a photograph.
+    and whether as a crop or as a photograph. Nothing is kept outside the catalog, in any `state`.
     """
-    blocked = _blocked(workspace)
-    found = workspace.catalog.holders()
+    catalog = workspace.catalog
+    yield from _rights(catalog.holders(), _blocked(catalog.records_without_image()))
+
+
+def follow(workspace: Workspace, changes: Changes) -> Update | None:
+    """Return what `find_rights` would change in its results now, None if these are many.
+
+    Whoever holds bytes, or blocks them, speaks for every image of them.
+    """
+    if len(changes.images) > FEW_IMAGES:
+        return None
+    catalog = workspace.catalog
+    touched = {_sha256(image) for image in changes.images}
+    images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
+    held = catalog.holders_of(images)
+    blocked = _blocked(catalog.records_without_image(touched))
+    gone = {image for image, _ in catalog.values("rights", images - held.keys())}
+    return Update(list(_rights(sorted(held.items()), blocked)), gone)
+
+
+def _rights(held: Iterable[tuple[str, list[Record]]], blocked: dict[str, str]) -> Iterator[Result]:
+    """Yield the rights of images, which come in order with their holders, all of the same bytes."""
     # Crop and photograph of the same bytes are neighbours in the order of images.
-    for sha256, same in itertools.groupby(found, key=lambda pair: _sha256(pair[0])):
+    for sha256, same in itertools.groupby(held, key=lambda pair: _sha256(pair[0])):
         images = list(same)
         records = [record for _, holders in images for record in holders]
         strictest = max(records, key=lambda record: RIGHTS.index(record.facts.rights))
@@ -43,19 +65,13 @@ def find_rights(workspace: Workspace) -> Iterable[Result]:
             yield Result(image, {"rights": rights}, reject)
 
 
-def _blocked(workspace: Workspace) -> dict[str, str]:
+def _blocked(records: Iterable[Record]) -> dict[str, str]:
     """Return {sha256: record} of what was rejected as blocked when it was gathered."""
     return {
-        sha256: record.id
-        for record in workspace.catalog.records()
-        if (sha256 := _blocked_sha256(record)) is not None
+        (record.facts.evidence or {})["sha256"]: record.id
+        for record in records
+        if record.facts.rights == BLOCKED
     }
-
-
-def _blocked_sha256(record: Record) -> str | None:
-    if record.image is not None or record.facts.rights != BLOCKED:
-        return None
-    return (record.facts.evidence or {}).get("sha256")
 
 
 def _sha256(image: str) -> str:

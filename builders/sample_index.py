@@ -284,3 +284,17 @@ def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
         yield index
     finally:
         index.close()
+
+
+@contextlib.contextmanager
+def open_known(folder: Path, rules: str, state: str) -> Iterator[SampleIndex | None]:
+    """Open the index in `folder` until the block ends, None if it is not there in this state."""
+    index = None
+    with contextlib.suppress(OtherRulesError, ShortStoreError):
+        if (folder / "index.sqlite").is_file():  # or it would be made
+            index = SampleIndex(folder, rules)
+    try:
+        yield index if index is not None and index.state == state else None
+    finally:
+        if index is not None:
+            index.close()

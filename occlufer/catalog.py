@@ -5,19 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from occlufer import change_log, vote_log
-from occlufer.change_log import CHANGE_LOG, Mark
+from occlufer.change_log import BLOCKING_LOG, BYTES, CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result
 from occlufer.vote_log import VOTE_LOG, Answer, Project
 
-SCHEMA_VERSION = 3
-# What an older catalog lacks, else it is the same: {its version: tables}.
-LATER_TABLES = {1: CHANGE_LOG + VOTE_LOG, 2: VOTE_LOG}
+SCHEMA_VERSION = 4
 
 TABLES = """
 CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
@@ -52,6 +50,15 @@ CREATE TABLE revisions (            -- counts a stage's changes, so that later s
 ) WITHOUT ROWID;
 """
 
+# Of a million samples few are near a test picture: the gate asks for them on every run.
+_HAS_HITS = """stage = 'leaks' AND value <> '{"hits":[]}'"""
+HITS_INDEX = f"CREATE INDEX results_with_hits ON results (image) WHERE {_HAS_HITS};"
+# What an older catalog lacks, else it is the same: {its version: tables}.
+LATER_TABLES = {3: BLOCKING_LOG + HITS_INDEX}
+LATER_TABLES[2] = VOTE_LOG + LATER_TABLES[3]
+LATER_TABLES[1] = CHANGE_LOG + LATER_TABLES[2]
+LATER_TABLES[0] = TABLES + LATER_TABLES[1]
+
 IMAGES_AT_ONCE = 500
 # Of the file in memory: looking up every image of a stage goes back and forth in it.
 CACHE_KIB = 65_536
@@ -79,10 +86,9 @@ class Catalog:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        missing = {0: TABLES + CHANGE_LOG + VOTE_LOG, **LATER_TABLES}
-        if version in missing:
+        if version in LATER_TABLES:
             self._db.executescript(
-                f"BEGIN; {missing[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+                f"BEGIN; {LATER_TABLES[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
             )
         elif version != SCHEMA_VERSION:
             raise UsageError(
@@ -155,6 +161,8 @@ class Catalog:
             self._bump("gather", 1)
             for image in images:
                 self._db.execute("DELETE FROM results WHERE image = ?", (image,))
+            # Of no stage's results all are there any more that it takes for done.
+            change_log.drop_marks(self._db)
 
     def owner(self, image: str) -> Record:
         """Return the record that speaks for `image` where several hold the same bytes."""
@@ -177,20 +185,44 @@ class Catalog:
                 found.setdefault(str(record.image), []).append(record)
         return found
 
+    def records_without_image(self, sha256s: Iterable[str] | None = None) -> Iterator[Record]:
+        """Yield the records that have no image, but evidence of its bytes: of these, or of any.
+
+        Those of the same bytes come in the order of ids.
+        """
+        query = (
+            f"SELECT {_RECORD} FROM records INDEXED BY records_without_image"
+            f" WHERE image IS NULL AND {BYTES}"
+        )
+        if sha256s is None:
+            yield from map(_record, self._db.execute(f"{query} IS NOT NULL ORDER BY {BYTES}, id"))
+            return
+        for some, places in _in_parts(sha256s):
+            yield from map(_record, self._db.execute(f"{query} IN ({places}) ORDER BY id", some))
+
     # Results -------------------------------------------------------------------------------------
 
-    def images_missing(self, stage: str, after: tuple[str, ...]) -> list[str]:
+    def images_missing(
+        self, stage: str, after: tuple[str, ...], among: Collection[str] | None = None
+    ) -> list[str]:
         """Return the images, sorted, that pass all stages of `after` and have no result of `stage`.
 
-        An image passes a stage when it has a result there without a reason.
+        An image passes a stage when it has a result there without a reason. With `among` only
+        those of them.
         """
-        query = "SELECT DISTINCT image FROM records WHERE image IS NOT NULL"
-        query += _passing(after) + (
+        missing = _passing(after) + (
             " AND NOT EXISTS"
             " (SELECT 1 FROM results r WHERE r.stage = ? AND r.image = records.image)"
             " ORDER BY image"
         )
-        return [row[0] for row in self._db.execute(query, (*after, stage))]
+        if among is None:
+            query = f"SELECT DISTINCT image FROM records WHERE image IS NOT NULL{missing}"
+            return [row[0] for row in self._db.execute(query, (*after, stage))]
+        found: list[str] = []
+        for some, places in _in_parts(sorted(among)):
+            query = f"SELECT DISTINCT image FROM records WHERE image IN ({places}){missing}"
+            found += (row[0] for row in self._db.execute(query, (*some, *after, stage)))
+        return found
 
     def images_passing(self, stages: tuple[str, ...]) -> list[str]:
         """Return the images, sorted, that pass all of `stages`."""
@@ -211,9 +243,13 @@ class Catalog:
         """Yield the results of `stage`, in the order of images."""
         query = "SELECT image, value, reason, detail FROM results WHERE stage = ? ORDER BY image"
         for image, value, reason, detail in self._db.execute(query, (stage,)):
-            yield Result(
-                image, json.loads(value), None if reason is None else Reject(reason, detail)
-            )
+            yield _result(image, value, reason, detail)
+
+    def results_with_hits(self) -> Iterator[Result]:
+        """Yield the results of the stage leaks that name a test picture, in the order of images."""
+        query = "SELECT image, value, reason, detail FROM results INDEXED BY results_with_hits"
+        for row in self._db.execute(f"{query} WHERE {_HAS_HITS} ORDER BY image"):
+            yield _result(*row)
 
     def rejects(self) -> dict[str, tuple[str, Reject]]:
         """Return {image: (stage, why)} of every image that a stage rejected."""
@@ -249,12 +285,11 @@ class Catalog:
         results: Iterable[Result],
         fingerprint: str,
         mark: Mark | None = None,
-        watches: tuple[str, ...] = (),
     ) -> None:
         """Put `results` in place of all results of `stage` and note what they were made from.
 
         A result that is known already is no change: later stages need not run for it. With a
-        `mark`, later changes of the stages it `watches` are logged for it.
+        `mark`, later changes of the stages it watches are logged for it.
         """
         rows = _result_rows(stage, results)
         wanted = {row[1]: row for row in rows}
@@ -265,7 +300,7 @@ class Catalog:
             else:
                 gone.append((stage, row[1]))
         new = [row for row in rows if row[1] not in same]
-        self._change_results(stage, gone, new, fingerprint, mark, watches)
+        self._change_results(stage, gone, new, fingerprint, mark)
 
     def update_results(
         self,
@@ -274,7 +309,6 @@ class Catalog:
         gone: Iterable[str],
         fingerprint: str,
         mark: Mark,
-        watches: tuple[str, ...],
     ) -> None:
         """Put `results` beside the others of `stage`, forget those of the images `gone`."""
         rows = _result_rows(stage, results)
@@ -285,7 +319,7 @@ class Catalog:
         new = [row for row in rows if known.get(row[1]) != row]
         old = [(stage, row[1]) for row in new if row[1] in known]
         old += [(stage, image) for image in gone]
-        self._change_results(stage, old, new, fingerprint, mark, watches)
+        self._change_results(stage, old, new, fingerprint, mark)
 
     def _change_results(
         self,
@@ -294,7 +328,6 @@ class Catalog:
         new: list[tuple[Any, ...]],
         fingerprint: str,
         mark: Mark | None,
-        watches: tuple[str, ...],
     ) -> None:
         with self._transaction():
             self._db.executemany("DELETE FROM results WHERE stage = ? AND image = ?", gone)
@@ -302,7 +335,7 @@ class Catalog:
             self._set_fingerprint(stage, "", fingerprint)
             self._bump(stage, len(gone) + len(new))
             if mark is not None:
-                change_log.put_mark(self._db, stage, mark, watches)
+                change_log.put_mark(self._db, stage, mark)
 
     # Answers of people ---------------------------------------------------------------------------
 
@@ -354,6 +387,21 @@ class Catalog:
         """Return up to where `stage` has followed the changes before it; None if it never did."""
         return change_log.mark_of(self._db, stage)
 
+    def put_mark(self, stage: str, mark: Mark) -> None:
+        """Note up to where `stage` has followed; let changes of what it watches be logged."""
+        with self._transaction():
+            change_log.put_mark(self._db, stage, mark)
+
+    def shorten_log(self) -> list[str]:
+        """Let stages begin anew that have more changes before them than there are records.
+
+        Returns their names. Without it the log would grow for as long as a stage is not run.
+        """
+        if not change_log.is_long(self._db):
+            return []
+        with self._transaction():
+            return change_log.shorten(self._db)
+
     def last_change(self) -> int:
         """Return the number of the last change that was logged."""
         return change_log.last_change(self._db)
@@ -367,6 +415,7 @@ class Catalog:
         if self.fingerprint(stage) == fingerprint:
             return
         with self._transaction():
+            change_log.drop_marks(self._db, [stage])
             gone = self._db.execute("DELETE FROM results WHERE stage = ?", (stage,)).rowcount
             self._set_fingerprint(stage, "", fingerprint)
             self._bump(stage, gone)
@@ -431,6 +480,10 @@ def _record(row: tuple[Any, ...]) -> Record:
     return Record(
         row[0], row[1], row[2], Facts.from_json(json.loads(row[3])), row[4], reject, row[7]
     )
+
+
+def _result(image: str, value: str, reason: str | None, detail: str) -> Result:
+    return Result(image, json.loads(value), None if reason is None else Reject(reason, detail))
 
 
 def _result_rows(stage: str, results: Iterable[Result]) -> list[tuple[Any, ...]]:

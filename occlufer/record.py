@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CONTENTS = ("crop", "photograph")
+
 
 @dataclass(frozen=True)
 class Reject:
@@ -37,7 +39,8 @@ class Facts:
     source_name: str | None = None
     """The picture's name in its set, by which occlusion lists cite it, e.g. "test_0003"."""
     content: str = "crop"
-    """What the picture is: a "crop", published as it is, or a "photograph", cut to its face."""
+    """What the picture is, of CONTENTS: a "crop", published as it is, or a "photograph", cut to
+    its face."""
     source_split: str | None = None
     test_set: str | None = None
     """The benchmark's test set that the sample is of, if any: it never trains."""

@@ -79,7 +79,7 @@ def leaks(workspace: Workspace) -> str:
     shown = _with_pictures(workspace)
     rows = [
         (_name(workspace, result.image), hit[1], hit[0], hit[2], hit[3], hit[4])
-        for result in workspace.catalog.results("leaks")
+        for result in workspace.catalog.results_with_hits()
         for hit in result.value["hits"]
         if result.image in shown
     ]

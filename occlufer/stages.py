@@ -8,10 +8,11 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
+from occlufer.catalog import Catalog
 from occlufer.change_log import Mark
 from occlufer.engine import map_local
 from occlufer.errors import GateError, OccluferError
@@ -105,6 +106,8 @@ class FollowingStage:
     """Gives all results; the text names the state that it comes to."""
     update: Callable[[Workspace, Changes], Update | None]
     """Gives what changes of them; None if it cannot tell, or not faster."""
+    gate: Callable[[Workspace], None] = field(default=lambda workspace: None)
+    """Raises GateError if the build may not go on with what the stage has found."""
 
 
 Stage = ImageStage | SetStage | FollowingStage
@@ -112,6 +115,8 @@ Stage = ImageStage | SetStage | FollowingStage
 
 def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
     """Compute what `stage` lacks and return how many images it worked on."""
+    if slow := workspace.catalog.shorten_log():
+        log.info("too many changes to follow them one by one: %s", ", ".join(slow))
     if isinstance(stage, ImageStage):
         return _run_image_stage(stage, workspace, workers)
     if isinstance(stage, FollowingStage):
@@ -122,8 +127,13 @@ def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
 def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> int:
     catalog = workspace.catalog
     upstream = {name: catalog.fingerprint(name) for name in stage.reads}
-    catalog.start_stage(stage.name, fingerprint(stage.name, stage.params, upstream))
-    missing = catalog.images_missing(stage.name, stage.after)
+    made_by = fingerprint(stage.name, stage.params, upstream)
+    catalog.start_stage(stage.name, made_by)
+    watches = ("gather", *stage.after, stage.name)
+    known = catalog.mark(stage.name)
+    if known is not None and (known.params, known.watches) != (made_by, watches):
+        known = None
+    missing = _missing(stage, catalog, known)
 
     def items() -> Iterator[ImageItem]:
         for image in missing:
@@ -133,7 +143,24 @@ def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> i
     results = map_local(partial(_guarded, stage), items(), workers)
     for batch in batches(progress(results, len(missing), stage.name)):
         catalog.put_results(stage.name, batch)
+    # Of now, its own results included: nobody else writes in a workspace meanwhile.
+    mark = Mark(catalog.last_change(), made_by, "", watches)
+    if mark != known:
+        catalog.put_mark(stage.name, mark)
     return len(missing)
+
+
+def _missing(stage: ImageStage, catalog: Catalog, known: Mark | None) -> list[str]:
+    """Return the images that the stage has to look at.
+
+    When a mark was left none were missing, and only a change that is logged makes one missing: a
+    record of it, a result of a stage before, or that its own result is gone. A stage that is killed
+    leaves no mark: what it has not come to is still behind the last one.
+    """
+    if known is None:
+        return catalog.images_missing(stage.name, stage.after)
+    changed = catalog.changed_since(known.seq, known.watches)
+    return catalog.images_missing(stage.name, stage.after, changed)
 
 
 def _guarded(stage: ImageStage, item: ImageItem) -> Result:
@@ -188,23 +215,30 @@ def _run_following_stage(stage: FollowingStage, workspace: Workspace) -> int:
     catalog names that state only with the results, in one transaction: after a kill in between,
     the two names differ, and the stage begins anew.
     """
+    count = _follow(stage, workspace)
+    stage.gate(workspace)  # on every run, as that of a stage on all samples
+    return count
+
+
+def _follow(stage: FollowingStage, workspace: Workspace) -> int:
     catalog = workspace.catalog
     watches = ("gather", *stage.after)
     wanted = fingerprint(stage.name, stage.params, catalog.revisions(watches))
+    known, last = catalog.mark(stage.name), catalog.last_change()
     if catalog.fingerprint(stage.name) == wanted:
+        if known is not None and known.seq != last:  # or the log would be kept for it
+            catalog.put_mark(stage.name, replace(known, seq=last))
         return 0
     params = fingerprint(stage.params)
-    mark = Mark(catalog.last_change(), params, secrets.token_hex(8))
-    known = catalog.mark(stage.name)
-    if known is not None and known.params == params:
+    mark = Mark(last, params, secrets.token_hex(8), watches)
+    if known is not None and (known.params, known.watches) == (params, watches):
         images = catalog.changed_since(known.seq, watches)
         update = stage.update(workspace, Changes(images, known.state, mark.state))
         if update is not None:
-            arguments = (update.results, update.gone, wanted, mark, watches)
-            catalog.update_results(stage.name, *arguments)
+            catalog.update_results(stage.name, update.results, update.gone, wanted, mark)
             return len(update.results)
     results = list(stage.whole(workspace, mark.state))
-    catalog.replace_results(stage.name, results, wanted, mark, watches)
+    catalog.replace_results(stage.name, results, wanted, mark)
     return len(results)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.catalog import SCHEMA_VERSION, TABLES, Catalog
+from occlufer.catalog import LATER_TABLES, SCHEMA_VERSION, TABLES, Catalog
 from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result, Vote
@@ -123,6 +123,9 @@ def test_missing_and_passing_images_are_those_of_a_plain_count(
         assert opened.images_passing(("one", "two")) == passing
         missing = [i for i in passing if i not in three]
         assert opened.images_missing("three", ("one", "two")) == missing
+        some = set("bcdx")
+        among = [i for i in missing if i in some]
+        assert opened.images_missing("three", ("one", "two"), some) == among
         opened.close()
 
 
@@ -224,8 +227,8 @@ def test_a_catalog_of_another_version_is_refused(tmp_path: Path) -> None:
 
 def watched(catalog: Catalog, *stages: str) -> Mark:
     """Let a stage follow these from now on."""
-    mark = Mark(catalog.last_change(), "p", "state")
-    catalog.replace_results("dedup", [], "any", mark, stages)
+    mark = Mark(catalog.last_change(), "p", "state", stages)
+    catalog.replace_results("dedup", [], "any", mark)
     return mark
 
 
@@ -239,7 +242,7 @@ CHANGES: dict[str, tuple[Callable[[Catalog], None], set[str]]] = {
     "a-source-of-other-settings": (lambda c: c.start_source("s", 0, "q"), {"one", "two"}),
     "a-result": (lambda c: c.put_results("faces", [Result("two")]), {"two"}),
     "a-stage-of-other-settings": (lambda c: c.start_stage("faces", "q"), {"one"}),
-    "a-damaged-image": (lambda c: c.forget_image("one"), {"one"}),
+    "a-record-that-blocks-bytes": (lambda c: c.put_records([blocking("c", "one")]), {"one"}),
     "a-stage-that-nobody-follows": (lambda c: c.put_results("split", [Result("two")]), set()),
 }
 
@@ -255,6 +258,95 @@ def test_what_a_change_touches_is_logged_for_those_who_follow(
     assert catalog.changed_since(mark.seq, ("gather", "faces")) == set()
     change(catalog)
     assert catalog.changed_since(mark.seq, ("gather", "faces")) == images
+
+
+def blocking(name: str, sha256: str) -> Record:
+    """Return a record without an image that tells of which bytes it is."""
+    facts = Facts(rights="blocked", evidence={"sha256": sha256})
+    return Record(f"s/{name}", "s", "1", facts, None, Reject("blocked"))
+
+
+def test_bytes_that_are_blocked_no_more_are_logged_as_well(catalog: Catalog) -> None:
+    catalog.put_records([blocking("a", "one"), blocking("b", "two"), blocking("c", "three")])
+    mark = watched(catalog, "gather")
+    catalog.forget_records(["s/a"])
+    catalog.put_records([record("b", "four")])
+    assert catalog.changed_since(mark.seq, ("gather",)) == {"one", "two", "four"}
+
+
+def test_records_without_an_image_are_found_by_the_bytes_they_tell_of(catalog: Catalog) -> None:
+    known = [blocking("b", "one"), blocking("a", "one"), blocking("c", "two")]
+    catalog.put_records([*known, record("d", "one"), record("e", None)])
+    assert [r.id for r in catalog.records_without_image()] == ["s/a", "s/b", "s/c"]
+    assert [r.id for r in catalog.records_without_image({"one", "x"})] == ["s/a", "s/b"]
+
+
+def test_after_a_damaged_image_every_stage_begins_anew(catalog: Catalog) -> None:
+    catalog.put_records([record("a", "one")])
+    catalog.put_results("faces", [Result("one", {"crop": "crop of one"})])
+    watched(catalog, "gather")
+    catalog.forget_image("crop of one")
+    assert catalog.mark("dedup") is None
+
+
+def test_a_stage_of_other_settings_loses_its_mark_only(catalog: Catalog) -> None:
+    mark = watched(catalog, "gather")
+    catalog.put_mark("faces", mark)
+    catalog.start_stage("faces", "q")
+    assert (catalog.mark("faces"), catalog.mark("dedup")) == (None, mark)
+
+
+def test_only_results_with_hits_are_given_to_the_gate(catalog: Catalog) -> None:
+    hit = Result("b", {"hits": [["test", "t.png", "mirror", 1, 2]]}, Reject("leak", "near"))
+    catalog.replace_results("leaks", [Result("a", {"hits": []}), hit], "p")
+    catalog.replace_results("other", [Result("c", {"hits": [["no", "leak"]]})], "p")
+    assert list(catalog.results_with_hits()) == [hit]
+
+
+def put_many(catalog: Catalog, count: int, stage: str = "gather") -> None:
+    for number in range(count):
+        if stage == "gather":
+            catalog.put_records([record("a", f"{number}")])
+        else:
+            catalog.put_results(stage, [Result("a", {"n": number})])
+
+
+def logged(catalog: Catalog) -> int:
+    with sqlite3.connect(catalog.path) as db:
+        return int(db.execute("SELECT count(*) FROM changes").fetchone()[0])
+
+
+def test_a_log_longer_than_the_records_lets_go_of_those_who_are_behind(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("occlufer.change_log.FEW_ROWS", 10)
+    catalog.put_records([record(f"r{number}", "r") for number in range(19)])
+    mark = watched(catalog, "gather")
+    put_many(catalog, 10)  # the first one logs one image, the others two
+    assert catalog.shorten_log() == []
+    put_many(catalog, 1)
+    catalog.put_mark("faces", Mark(catalog.last_change(), "p", "", ("gather",)))
+    assert catalog.mark("dedup") == mark
+    assert catalog.shorten_log() == ["dedup"]
+    assert catalog.mark("dedup") is None
+    assert catalog.mark("faces") is not None
+    assert logged(catalog) == 0
+    put_many(catalog, 3)
+    assert logged(catalog) > 0
+
+
+def test_a_mark_that_no_change_concerns_is_moved_where_the_log_is_long(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("occlufer.change_log.FEW_ROWS", 10)
+    mark = watched(catalog, "gather")
+    catalog.put_mark("leaks", Mark(0, "p", "", ("split",)))
+    put_many(catalog, 12, "split")
+    assert catalog.shorten_log() == ["leaks"]
+    moved = catalog.mark("dedup")
+    assert moved is not None
+    assert (moved.state, moved.seq) == (mark.state, catalog.last_change())
+    assert logged(catalog) == 0
 
 
 def test_a_failing_write_is_not_logged(catalog: Catalog) -> None:
@@ -291,8 +383,8 @@ def test_results_updated_are_those_beside_the_others(
         catalog.replace_results("s", results(before), "first")
         revision = catalog.revisions(["s"])["s"]
         gone = {"a"} & before.keys() - after.keys()
-        mark = Mark(0, "p", "state")
-        catalog.update_results("s", results(after), gone, "second", mark, ("gather",))
+        mark = Mark(0, "p", "state", ("gather",))
+        catalog.update_results("s", results(after), gone, "second", mark)
         expected = {i: v for i, v in {**before, **after}.items() if i not in gone}
         assert list(catalog.results("s")) == results(expected)
         assert catalog.fingerprint("s") == "second"
@@ -315,7 +407,10 @@ def test_of_some_images_only_those_are_read(catalog: Catalog) -> None:
     }
 
 
-@pytest.mark.parametrize(("version", "tables"), [(1, TABLES), (2, TABLES + CHANGE_LOG)])
+OLDER = {1: TABLES, 2: TABLES + CHANGE_LOG, 3: TABLES + CHANGE_LOG + VOTE_LOG}
+
+
+@pytest.mark.parametrize(("version", "tables"), OLDER.items())
 def test_an_older_catalog_is_given_the_tables_it_lacks(
     tmp_path: Path, version: int, tables: str
 ) -> None:
@@ -328,15 +423,16 @@ def test_an_older_catalog_is_given_the_tables_it_lacks(
     catalog = Catalog(path)  # of this version now, and not made over again
     assert [known.id for known in catalog.records()] == ["s/a"]
     mark = watched(catalog, "gather")
-    catalog.put_records([record("b", "two")])
-    assert catalog.changed_since(mark.seq, ("gather",)) == {"two"}
+    catalog.put_records([record("b", "two"), blocking("c", "three")])
+    assert catalog.changed_since(mark.seq, ("gather",)) == {"two", "three"}
+    assert list(catalog.results_with_hits()) == []
     assert catalog.project(LABELLING) is None
     assert catalog.rater("embedded", 7) == "rater_01"
     assert catalog.log_answers([answer("one")], LABELLING, Project("embedded", 3, "sha")) == 1
     assert list(catalog.answers(LABELLING)) == [answer("one")]
     assert catalog.project(LABELLING) == Project("embedded", 3, "sha")
     with sqlite3.connect(path) as db, sqlite3.connect(":memory:") as fresh:
-        fresh.executescript(TABLES + CHANGE_LOG + VOTE_LOG)
+        fresh.executescript(LATER_TABLES[0])
         assert schema(db) == schema(fresh)
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     db.close()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from numpy.typing import NDArray
 
 from occlufer.build import BuildSummary, build
 from occlufer.builders import gather
-from occlufer.builders.rights import find_rights
+from occlufer.builders.rights import find_rights, follow
 from occlufer.builders.sources.entry import Entry, Reading
 from occlufer.config import BuildConfig, SourceConfig
-from occlufer.record import Facts, Record, Result, image_key
+from occlufer.record import CONTENTS, Facts, Record, Reject, Result, image_key
 from occlufer.schema import RIGHTS
+from occlufer.stages import Changes, FollowingStage, Update, run_stage
 from occlufer.workspace import Workspace, open_workspace
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -42,23 +44,23 @@ def found(workspace: Workspace) -> dict[str, Result]:
 
 
 @settings(max_examples=30)
-@given(rights=st.lists(st.sampled_from(RIGHTS), min_size=1, max_size=4))
+@given(said=st.lists(st.sampled_from(RIGHTS), min_size=1, max_size=4))
 def test_the_strictest_holder_counts_in_any_order(
-    tmp_path_factory: pytest.TempPathFactory, rights: list[str]
+    tmp_path_factory: pytest.TempPathFactory, said: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("rights")
     with open_workspace(folder) as workspace:
-        held = [(f"s{i}", "aa", "crop", right) for i, right in enumerate(rights)]
-        put(workspace, *held, ("other", "bb", "crop", "publishable"))
+        holders = [(f"s{i}", "aa", "crop", right) for i, right in enumerate(said)]
+        put(workspace, *holders, ("other", "bb", "crop", "publishable"))
         results = found(workspace)
-    strictest = max(rights, key=RIGHTS.index)
+    strictest = max(said, key=RIGHTS.index)
     assert results["bb"] == Result("bb", {"rights": "publishable"})
-    if set(rights) == {"blocked"}:
+    if set(said) == {"blocked"}:
         assert set(results) == {"bb"}
         return
     assert results["aa"].value == {"rights": strictest}
     reject = results["aa"].reject
-    assert (reject.reason if reject else None) == ("blocked" if "blocked" in rights else None)
+    assert (reject.reason if reject else None) == ("blocked" if "blocked" in said else None)
 
 
 def test_the_same_bytes_as_crop_and_as_photograph_have_the_same_rights(
@@ -81,6 +83,106 @@ def test_the_detail_names_the_record_that_is_blocked(workspace: Workspace) -> No
 def test_a_blocked_record_that_could_not_be_read_blocks_itself_only(workspace: Workspace) -> None:
     put(workspace, ("a", "aa", "crop", "publishable"), ("b", None, "crop", "blocked"))
     assert found(workspace) == {"aa": Result("aa", {"rights": "publishable"})}
+
+
+def test_a_record_that_tells_of_bytes_and_is_not_blocked_blocks_nothing(
+    workspace: Workspace,
+) -> None:
+    put(workspace, ("a", "aa", "crop", "publishable"))
+    workspace.catalog.put_records([held("1", "aa", "crop", "index_only", 0, kept=False)])
+    assert found(workspace) == {"aa": Result("aa", {"rights": "publishable"})}
+
+
+# Following ----------------------------------------------------------------------------------------
+
+
+def held(name: str, sha256: str, content: str, right: str, rank: int, kept: bool) -> Record:
+    """Return a record of these bytes, or of which only the evidence is kept."""
+    facts = Facts(content=content, rights=right, evidence={"sha256": sha256})
+    image = image_key(sha256, content) if kept else None
+    reject = None if kept else Reject("blank")
+    return Record(f"s{rank}/{name}", f"s{rank}", f"{sha256} {right}", facts, image, reject, rank)
+
+
+HELD = st.builds(
+    held,
+    st.sampled_from("0123456789"),
+    st.sampled_from(["aa", "ab", "bb"]),
+    st.sampled_from(CONTENTS),
+    st.sampled_from(RIGHTS),
+    st.integers(0, 1),
+    st.booleans(),
+)
+GONE = st.builds("s{}/{}".format, st.integers(0, 1), st.sampled_from("0123456789"))
+MOVED = st.tuples(st.sampled_from(["s0", "s1"]), st.integers(0, 2))
+STEPS = st.lists(st.lists(HELD | GONE | MOVED, min_size=1, max_size=3), max_size=10)
+
+
+def change(workspace: Workspace, step: list[Any]) -> None:
+    for change in step:
+        if isinstance(change, Record):
+            workspace.catalog.put_records([change])
+        elif isinstance(change, str):
+            workspace.catalog.forget_records([change])
+        else:
+            source, rank = change
+            workspace.catalog.start_source(source, rank, "p")
+
+
+def fail(*arguments: object) -> Iterator[Result]:
+    raise KeyboardInterrupt
+
+
+STAGE = FollowingStage("rights", (), {}, find_rights, follow)
+NEVER_WHOLE = dataclasses.replace(STAGE, whole=fail)
+
+
+@settings(max_examples=150)
+@given(st.lists(HELD, max_size=8), STEPS, st.sets(st.integers(0, 9)))
+def test_following_ends_where_a_search_of_all_does(
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[Any],
+    steps: list[list[Any]],
+    killed: set[int],
+) -> None:
+    with open_workspace(tmp_path_factory.mktemp("rights")) as workspace:
+        for source in ("s0", "s1"):
+            workspace.catalog.start_source(source, int(source[1]), "p")
+        change(workspace, first)
+        run_stage(STAGE, workspace, 1)
+        for number, step in enumerate(steps):
+            change(workspace, step)
+            if number in killed:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr("occlufer.change_log.put_mark", fail)
+                    # Where a step changes nothing, there is nothing to follow, and no kill.
+                    with contextlib.suppress(KeyboardInterrupt):
+                        run_stage(NEVER_WHOLE, workspace, 1)
+                continue
+            run_stage(NEVER_WHOLE, workspace, 1)
+            assert list(workspace.catalog.results("rights")) == list(find_rights(workspace))
+
+
+def test_a_change_writes_no_rights_but_those_it_touches(workspace: Workspace) -> None:
+    put(workspace, ("a", "aa", "crop", "publishable"), ("b", "bb", "crop", "publishable"))
+    run_stage(STAGE, workspace, 1)
+    put(workspace, ("c", "aa", "photograph", "index_only"))
+    assert run_stage(NEVER_WHOLE, workspace, 1) == 2
+    put(workspace, ("d", "bb", "crop", "blocked"))
+    assert run_stage(NEVER_WHOLE, workspace, 1) == 1
+    assert workspace.catalog.passing_among(["aa", "aa.photograph", "bb"], ("rights",)) == {
+        "aa",
+        "aa.photograph",
+    }
+
+
+def test_many_changes_of_rights_are_not_followed_one_by_one(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("occlufer.builders.rights.FEW_IMAGES", 1)
+    changes = Changes({"aa", "bb"}, "before", "after")
+    assert follow(workspace, changes) is None
+    assert follow(workspace, Changes({"aa"}, "before", "after")) == Update([], set())
 
 
 # Gathering ----------------------------------------------------------------------------------------

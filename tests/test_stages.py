@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occlufer import stages
+from occlufer.change_log import Mark
 from occlufer.record import Facts, Record, Reject, Result, image_key
 from occlufer.stages import (
     Changes,
@@ -204,6 +206,28 @@ def test_a_following_stage_begins_anew_where_it_cannot_follow(workspace: Workspa
     put(workspace, "three")
     assert other.run(workspace) == 3
     assert [what for what, _ in other.seen] == ["whole", "whole"]
+
+
+def test_a_following_stage_that_comes_to_stand_on_others_begins_anew(workspace: Workspace) -> None:
+    put(workspace, "one")
+    follower = Follower()
+    follower.run(workspace)
+    run_stage(dataclasses.replace(follower.stage, after=("a", "b")), workspace, 1)
+    assert [what for what, _ in follower.seen] == ["whole", "whole"]
+
+
+def test_a_following_stage_without_news_holds_up_no_log(workspace: Workspace) -> None:
+    catalog = workspace.catalog
+    put(workspace, "one")
+    follower = Follower()
+    follower.run(workspace)
+    known = catalog.mark("c")
+    catalog.put_mark("d", Mark(catalog.last_change(), "p", "", ("b",)))
+    catalog.put_results("b", [Result("one")])
+    assert follower.run(workspace) == 0
+    assert known is not None
+    assert catalog.mark("c") == dataclasses.replace(known, seq=catalog.last_change())
+    assert known.seq < catalog.last_change()
 
 
 def test_a_following_stage_that_fails_is_told_the_same_again(
