@@ -43,14 +43,16 @@ def test_answers_edits_deletions_skips_and_double_votes_end_in_the_log(new: New)
     bench.vote("ben", "a", "anger")
     gone = bench.vote("ada", "b", "disgust", ("hand", "extraneous_face"), 1)
     bench.person("ben").skip(bench.tasks["b"], "b")
-    assert told(bench) == {"new": 4, "skipped": 1}
+    note = f"task {bench.tasks['a']}, annotation {first}: occlusion none beside mask"
+    notes = [f"labelling: {note}; the rest counts"]
+    assert told(bench) == {"new": 4, "skipped": 1, "notes": notes}
     assert bench.found() == bench.expected()
 
     bench.person("ada").edit(first, "surprise")
     bench.person("ada").delete(gone)
     double = bench.vote("ben", "a", "contempt")
     bench.vote("eve", "c", "not_a_face")
-    assert told(bench) == {"new": 2, "changed": 1, "deleted": 1}
+    assert told(bench) == {"new": 2, "changed": 1, "deleted": 1, "notes": notes}
     assert bench.found() == bench.expected()
     assert [a.label for a in bench.history() if a.annotation == first] == ["fear", "surprise"]
     deleted = [a for a in bench.log() if a.state == "deleted"]
@@ -230,6 +232,10 @@ def test_a_changed_labelling_page_is_told_and_the_answers_are_kept(new: New) -> 
 def test_a_pull_without_a_push_says_what_to_do(new: New, tmp_path: Path) -> None:
     bench = new("a")
     bench.folder = tmp_path / "empty"
+    with pytest.raises(MissingError, match=r"found no catalog, .* run `occlufer build`"):
+        bench.pull()
+    with open_workspace(bench.folder):
+        pass
     with pytest.raises(MissingError, match="run `occlufer annotate push`"):
         bench.pull()
 
