@@ -92,7 +92,7 @@ def test_samples_that_have_not_come_so_far_are_not_taken_for_unwanted(config: Bu
     with pytest.raises(MissingError, match=r"samples are not yet ready .* `occlufer build` first"):
         push(config)
     empty = dataclasses.replace(config, workspace=config.workspace.with_name("empty"))
-    with pytest.raises(MissingError, match="found no catalog, .* run `occlufer build`"):
+    with pytest.raises(MissingError, match=r"found no catalog, .* run `occlufer build`"):
         push(empty)
 
 
