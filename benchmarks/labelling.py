@@ -85,7 +85,7 @@ def main() -> None:
         finally:
             stop(folder / "workspace")
     load = {"load_average_at_the_end": round(os.getloadavg()[0], 1)}
-    finish("annotation", [*push_bars, *pull_bars], {"push": pushes, "pull": pulls, **load})
+    finish("labelling", [*push_bars, *pull_bars], {"push": pushes, "pull": pulls, **load})
 
 
 def say(what: str) -> None:
