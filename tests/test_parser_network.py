@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occlufer.builders.parser.loss import parser_loss
-from occlufer.builders.parser.network import CLASSES, INPUT_PX, MAP_PX, ParserNet
-from occlufer.builders.parser.parse import FACE_CENTRE, FACE_SHARE, frame_of_points, parse_faces
+from occlufer.builders.parser.network import (
+    CLASSES,
+    FACE_CENTRE,
+    FACE_SHARE,
+    INPUT_PX,
+    MAP_PX,
+    ParserNet,
+)
+from occlufer.builders.parser.parse import frame_of_points, parse_faces
 from occlufer.builders.parser.training import ParserTraining, train_parser
 from occlufer.builders.synthetic import MEAN_FACE68
 from occlufer.schema import FACE_PARTS, LANDMARK_PARTS

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 
 from occlufer.builders.parser.composite import (
-    HAIR_OR_BACKGROUND,
-    UNKNOWN,
     Composite,
     compose,
     cover_face,
@@ -24,7 +22,13 @@ from occlufer.builders.parser.composite import (
 )
 from occlufer.builders.parser.fitting import fit_head
 from occlufer.builders.parser.mesh import FACE_OVAL, PARTS, landmarks68, outline
-from occlufer.builders.parser.network import CLASSES, INPUT_PX, MAP_PX
+from occlufer.builders.parser.network import (
+    CLASSES,
+    HAIR_OR_BACKGROUND,
+    INPUT_PX,
+    MAP_PX,
+    UNKNOWN,
+)
 from occlufer.builders.parser.pasted import HELD_OUT_TEMPLATES, PASTES, Palette, read_templates
 from occlufer.builders.parser.teacher import TaughtFace, read_faces
 from occlufer.builders.regions import region_masks

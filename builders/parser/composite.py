@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from occlufer.schema import FACE_PARTS, LABELS, LANDMARK_MIRROR, OCCLUSION_TYPES
 
@@ -21,7 +23,15 @@ from ..synthetic.scene import background
 from .camera import photographed
 from .fitting import fit_head, skin_colour
 from .mesh import PARTS, landmarks68, outline
-from .network import CLASSES, INPUT_PX, MAP_PX
+from .network import (
+    CLASSES,
+    FACE_CENTRE,
+    FACE_SHARE,
+    HAIR_OR_BACKGROUND,
+    INPUT_PX,
+    MAP_PX,
+    UNKNOWN,
+)
 from .pasted import PASTES, Donor, Palette
 from .teacher import TaughtFace
 
@@ -29,14 +39,9 @@ Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 
-# No mesh tells hair from what lies behind it: there the parser may say either.
-HAIR_OR_BACKGROUND = len(CLASSES)
-# Nor does it see a fringe: what is dark above the brows may be hair, and teaches nothing.
-UNKNOWN = len(CLASSES) + 1
+# What is so much darker than the cheeks, above the brows, may be a fringe.
 FRINGE_LIGHT = 0.6
 SKIN = FACE_PARTS.index("skin")
-# The height of a face, brows' arch to chin, as a share of the picture that the parser is given.
-FACE_SHARE = 0.62
 # How often what comes before a face; the rest are bare.
 OCCLUDED_SHARE = 0.75
 DRAWN_SHARE = 0.12
@@ -174,7 +179,7 @@ def frame_of(
     matrix = np.array([[cos * aspect, -sin, 0], [sin * aspect, cos, 0]])
     if mirror:
         matrix[:, 0] *= -1
-    target = SIZE_PX * (np.array([0.5, 0.55]) + np.array(shift))
+    target = SIZE_PX * (np.array(FACE_CENTRE) + np.array(shift))
     matrix[:, 2] = target - matrix[:, :2] @ middle
     return Frame(matrix.astype(np.float32), mirror)
 
@@ -218,8 +223,8 @@ def decoded(face: TaughtFace) -> Picture:
 
 
 def _size(face: TaughtFace) -> tuple[int, int]:
-    height, width = decoded(face).shape[:2]
-    return width, height
+    """Return the photograph's width and height, without decoding it."""
+    return Image.open(io.BytesIO(face.picture)).size
 
 
 def _part_map(mesh: Floats, mirror: bool) -> Labels:

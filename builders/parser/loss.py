@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from occlufer.schema import FACE_PARTS
 
-from .network import CLASSES, INPUT_PX
+from .network import CLASSES, INPUT_PX, UNKNOWN
 
 # Features are small: unweighted, skin and background would drown them.
 _WEIGHTS = {"background": 0.6, "skin": 0.8, "inner_mouth": 2.0, "hair": 0.8}
@@ -22,19 +22,17 @@ def parser_loss(
     """Return the mean loss of the classes and that of the landmarks, weighted.
 
     `logits` (B, 17, H, W), `points` and `landmarks` (B, 68, 2) as shares of the picture, `classes`
-    int64 (B, H, W): numbers of CLASSES, then "hair or background", then "unknown", which is left
-    out.
+    int64 (B, H, W): numbers of CLASSES, HAIR_OR_BACKGROUND, or UNKNOWN, which is left out.
     """
-    hair, either, unknown = FACE_PARTS.index("hair"), len(CLASSES), len(CLASSES) + 1
+    hair = FACE_PARTS.index("hair")
     log_p = logits.log_softmax(dim=1)
     both = torch.logsumexp(log_p[:, [0, hair]], dim=1, keepdim=True)
     log_p = torch.cat([log_p, both], dim=1)
-    known = classes != unknown
+    known = classes != UNKNOWN
     picked = log_p.gather(1, torch.where(known, classes, 0)[:, None])[:, 0]
     weight = class_weights(logits.device)[torch.where(known, classes, 0)] * known
     parts = -(picked * weight).sum() / weight.sum()
     error_px = F.smooth_l1_loss(points * INPUT_PX, landmarks * INPUT_PX)
-    assert either < log_p.shape[1]
     return parts, LANDMARK_WEIGHT * error_px
 
 

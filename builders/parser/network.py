@@ -11,6 +11,13 @@ INPUT_PX, MAP_PX = 128, 64
 # LaPa's eleven parts, then what covers them by its type; together the types are "occluder".
 CLASSES = (*FACE_PARTS[:-1], *OCCLUSION_TYPES)
 LANDMARKS = 68
+# What a picture to learn from may say beside CLASSES. No mesh tells hair from what lies behind it:
+# there the parser may say either. Nor does it see a fringe: that teaches nothing.
+HAIR_OR_BACKGROUND, UNKNOWN = len(CLASSES), len(CLASSES) + 1
+# How a face lies in the picture that the network is given: its 68 points' longer side as a share of
+# it, and their middle.
+FACE_SHARE = 0.62
+FACE_CENTRE = (0.5, 0.55)
 
 
 class ParserNet(nn.Module):

@@ -12,14 +12,10 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LANDMARK_PARTS
 
-from .network import INPUT_PX, MAP_PX, ParserNet
+from .network import FACE_CENTRE, FACE_SHARE, INPUT_PX, ParserNet
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
-
-# How a face lies in the picture that the network is given; it was trained around this.
-FACE_SHARE = 0.62
-FACE_CENTRE = (0.5, 0.55)
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,3 @@ def _back(points: Floats, frame: Floats) -> Floats:
     """Return points (68, 2), shares of the frame, in pixels of the picture."""
     inverse = np.linalg.inv(frame[:, :2].astype(np.float64))
     return np.asarray((points - frame[:, 2]) @ inverse.T, np.float32)
-
-
-def map_points(landmarks68_px: Floats, frame: Floats) -> Floats:
-    """Return the landmarks (68, 2) in cells of the class map."""
-    return np.asarray((landmarks68_px @ frame[:, :2].T + frame[:, 2]) * np.float32(MAP_PX))

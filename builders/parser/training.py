@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import math
@@ -15,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -117,19 +117,22 @@ def train_parser(
         sums += (parts.item(), places.item())
         if step % run.checkpoint_every == 0 or step == run.steps:
             _save(path, net, shipped, optimizer, step)
-            parts_mean, places_mean = sums / seen
-            took = (time.monotonic() - started) / seen
-            row = {
-                "step": step,
-                "parts": round(float(parts_mean), 4),
-                "landmarks": round(float(places_mean), 4),
-                "seconds_per_step": round(took, 3),
-            }
-            with (run.out / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            log.info("%s", row)
+            _tell(run, step, sums / seen, (time.monotonic() - started) / seen)
             started, seen, sums = time.monotonic(), 0, np.zeros(2)
     return shipped
+
+
+def _tell(run: ParserTraining, step: int, means: NDArray[np.float64], seconds: float) -> None:
+    """Log the mean losses, of parts and landmarks, since the last checkpoint."""
+    row = {
+        "step": step,
+        "parts": round(float(means[0]), 4),
+        "landmarks": round(float(means[1]), 4),
+        "seconds_per_step": round(seconds, 3),
+    }
+    with (run.out / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    log.info("%s", row)
 
 
 def _batches(run: ParserTraining, step: int) -> Iterator[list[Tensor]]:
@@ -186,9 +189,3 @@ def _restore(
     shipped.load_state_dict(state["shipped"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["step"])
-
-
-def described(run: ParserTraining) -> dict[str, Any]:
-    """Return the run's settings as JSON has them, without the folders of this machine."""
-    fields = dataclasses.asdict(run)
-    return {name: value for name, value in fields.items() if name not in ("data", "out")}
