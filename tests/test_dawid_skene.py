@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from drawn_votes import ANSWERS, Cast, careful, fitted, some_truth, votes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occlufer.annotation import latent
-from occlufer.annotation.ballots import Ballots, cast_ballots
+from occlufer.annotation.ballots import cast_ballots
 from occlufer.annotation.dawid_skene import (
     GAIN,
     Rows,
@@ -20,9 +21,6 @@ from occlufer.annotation.dawid_skene import (
     dawid_skene,
 )
 from occlufer.annotation.latent import Fit, Problem, climb, problem
-
-ANSWERS = ("anger", "disgust", "fear", "uncertain", "not_a_face")
-Cast = dict[tuple[str, str, str], float]
 
 Votes = Sequence[tuple[int, int, int, float]]
 Table = list[list[float]]
@@ -137,33 +135,6 @@ class Plain:
 
 
 # Votes to try -------------------------------------------------------------------------------------
-
-
-def votes(
-    truth: Sequence[int], confusion: Mapping[str, Sequence[Sequence[float]]], seed: int = 0
-) -> Cast:
-    """Draw an answer of every rater to every item; the truth is a position in ANSWERS."""
-    rng = np.random.default_rng(seed)
-    return {
-        (f"item_{i:04d}", rater, ANSWERS[int(rng.choice(len(ANSWERS), p=matrix[state]))]): 1.0
-        for i, state in enumerate(truth)
-        for rater, matrix in confusion.items()
-    }
-
-
-def careful(right: float) -> list[list[float]]:
-    others = (1 - right) / (len(ANSWERS) - 1)
-    return [[right if a == k else others for a in range(len(ANSWERS))] for k in range(3)]
-
-
-def some_truth(items: int, seed: int = 0) -> list[int]:
-    return [int(state) for state in np.random.default_rng([seed, 1]).integers(0, 3, items)]
-
-
-def fitted(cast: Cast, gold: Mapping[str, str] | None = None) -> tuple[Ballots, Problem, Fit[Rows]]:
-    ballots = cast_ballots([], cast, ANSWERS)
-    posed = problem(ballots, gold or {})
-    return ballots, posed, dawid_skene(posed)
 
 
 casts = st.dictionaries(
