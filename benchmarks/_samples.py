@@ -81,7 +81,7 @@ def near_copy(rng: np.random.Generator, views64: Words, views256: Words) -> tupl
 def put(workspace: Workspace, samples: list[Drawn], crop: str) -> None:
     """Put samples into the catalog as gathering and the stages before dedup do."""
     gather(workspace, samples)
-    for stage in ("faces", "occlusion", "hashes", "rights"):
+    for stage in ("faces", "parts", "occlusion", "hashes", "rights"):
         results = (Result(sample.image, found(sample, crop)[stage]) for sample in samples)
         workspace.catalog.put_results(stage, results)
 
@@ -97,7 +97,8 @@ def gather(workspace: Workspace, samples: list[Drawn]) -> None:
 def found(sample: Drawn, crop: str) -> dict[str, dict[str, Any]]:
     """Return {stage: what it finds out about a sample} of the stages before dedup."""
     return {
-        "faces": {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "landmarks": LANDMARKS},
+        "faces": {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "points": []},
+        "parts": {"landmarks": LANDMARKS},
         "occlusion": {"ratio": 0.0},
         "hashes": hashes(sample),
         "rights": {"rights": "index_only"},

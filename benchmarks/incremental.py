@@ -43,7 +43,7 @@ from occlufer.workspace import Workspace, open_workspace
 
 SIZES = (10_000, 100_000, 1_000_000)
 REPEATS = 5
-IMAGE_STAGES = ("faces", "occlusion", "hashes")
+IMAGE_STAGES = ("faces", "parts", "occlusion", "hashes")
 TIMED = (*IMAGE_STAGES, "rights", "dedup", "leaks")
 STEPS = ("copy", "unlike", "gone", "nothing")
 # As many as FER2013's two tests.
@@ -124,7 +124,12 @@ class Line:
         source = SourceConfig("synthetic", "made", {"count": 1})
         out = folder.with_name("out")
         config = BuildConfig(sources=(source,), out=out, workspace=folder)
-        before = {"faces": (), "occlusion": ("faces",), "hashes": ("faces",)}
+        before: dict[str, tuple[str, ...]] = {
+            "faces": (),
+            "parts": ("faces",),
+            "occlusion": ("faces", "parts"),
+            "hashes": ("faces",),
+        }
         self.stages: list[Stage] = [
             *(
                 ImageStage(name, after, after, {}, self._look(name))

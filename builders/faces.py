@@ -1,4 +1,4 @@
-"""Faces: where the main face of a picture is, its 68 landmarks, and the crop that is published."""
+"""Faces: where the main face of a picture is, its five points, and the crop that is published."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from occlufer.stages import ImageItem, ImageStage
 
 from .cut import cut_out
 from .detectors import Detect, Face, open_detector
-from .landmarks import landmarks_from_box, landmarks_from_points
 from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png
 from .regions import Points
 
-VERSION = 3
+VERSION = 4
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
 
@@ -46,14 +45,15 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     """Return the faces of an image; a picture without one is kept, with `found` false.
 
     The value's coordinates are pixels of the crop, x before y: `crop` (sha256), `width`, `height`,
-    `found`, `score`, `box`, `landmarks` (68), `others` (boxes of the other faces).
+    `found`, `score`, `box`, `points` (of eyes, nose and mouth corners, none if no face was found),
+    `others` (boxes of the other faces).
     """
     data = item.store.get(item.image)
     image_rgb = decode_rgb(data)
     height, width = image_rgb.shape[:2]
     faces = [face for face in detect(image_rgb) if face.score >= min_score]
     main = main_face(faces, width, height)
-    others = [face for face in faces if face is not main]
+    others = [face for face in by_importance(faces, width, height) if face is not main]
     shift: Points = np.zeros(2, dtype=np.float32)
     scale = 1.0
     if item.owner.facts.content == "photograph" and main is not None:
@@ -66,6 +66,11 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
 
 def main_face(faces: list[Face], width: int, height: int) -> Face | None:
     """Return the largest and most central face of a picture, None if there is none."""
+    return next(iter(by_importance(faces, width, height)), None)
+
+
+def by_importance(faces: list[Face], width: int, height: int) -> list[Face]:
+    """Return the faces of a picture, the largest and most central one, the main face, first."""
     centre = np.array([width, height]) / 2
 
     def weight(face: Face) -> tuple[float, float]:
@@ -74,7 +79,7 @@ def main_face(faces: list[Face], width: int, height: int) -> Face | None:
         area = float(np.prod(np.maximum(box[2:] - box[:2], 0)))
         return area * (1 - CENTRALITY * min(float(away), 1.0)), face.score
 
-    return max(faces, key=weight, default=None)
+    return sorted(faces, key=weight, reverse=True)
 
 
 def _value(
@@ -90,20 +95,15 @@ def _value(
     def to_crop(points: Any) -> Any:
         return (np.asarray(points, dtype=np.float32).reshape(-1, 2) - shift) * scale
 
-    if main is None:
-        box = np.array([0, 0, width, height], dtype=np.float32)
-        landmarks = landmarks_from_box(box)
-    else:
-        box = to_crop(main.box_xyxy_px).reshape(4)
-        landmarks = landmarks_from_points(to_crop(main.points5_px))
+    whole = np.array([0, 0, width, height], dtype=np.float32)
     return {
         "crop": crop,
         "width": width,
         "height": height,
         "found": main is not None,
         "score": 0.0 if main is None else round(main.score, 4),
-        "box": _rounded(box),
-        "landmarks": _rounded(landmarks),
+        "box": _rounded(whole if main is None else to_crop(main.box_xyxy_px).reshape(4)),
+        "points": [] if main is None else _rounded(to_crop(main.points5_px)),
         "others": [_rounded(to_crop(face.box_xyxy_px).reshape(4)) for face in others],
     }
 

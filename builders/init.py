@@ -43,7 +43,7 @@ HEADER = """\
 # out = "occlu_fer"          # the published folder
 # workspace = ".occlufer"    # the catalog and the images, kept between builds
 # seed = 0                   # of the split
-# weights_dir = "weights"    # a folder with YuNet's weights: a better and faster face detector
+# weights_dir = "weights"    # YuNet's, if not where `occlufer weights pull yunet` puts them
 
 # [split]
 # validation_share = 0.114   # of every class; Table 1's by default

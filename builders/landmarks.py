@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from occlufer.schema import LANDMARK_PARTS
 
@@ -11,6 +12,17 @@ from .synthetic import MEAN_FACE68
 
 # A face that was not found is taken to lie in the middle of its crop, as large as is usual.
 UNFOUND_SCALE = 0.8
+
+
+def first_landmarks(points5_px: ArrayLike, box_xyxy_px: ArrayLike) -> Points:
+    """Return where a parser begins to look: by five points (5, 2), by the box where there are none.
+
+    In the second case the box is that of the whole picture.
+    """
+    points = np.asarray(points5_px, np.float32)
+    if len(points):
+        return landmarks_from_points(points)
+    return landmarks_from_box(np.asarray(box_xyxy_px, np.float32))
 
 
 def landmarks_from_points(points5_px: Points) -> Points:

@@ -1,130 +1,96 @@
-"""Occlusion: how much of each region of a face is covered, and by what kind of thing.
+"""Occlusion: how much of a face is covered, how severely, and by what, from what a parser saw.
 
-A classical measure, without learned weights: a face shows skin outside its features, so what is
-unlike the face's own skin covers it; eyes are covered where their region is dark or foreign as a
-whole. It is blind to things of the face's own colour (hands), and weak on grey pictures.
+What is kept here are scores, and the decisions that the config derives from them: another
+threshold asks no network again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-import cv2
-import numpy as np
-
-from occlufer.config import BuildConfig
+from occlufer.config import BuildConfig, OcclusionConfig
 from occlufer.record import Result
 from occlufer.schema import OCCLUSION_TYPES
 from occlufer.stages import ImageItem, ImageStage
 
-from .pixels import Pixels, decode_rgb
-from .regions import Mask, Points, region_masks
-from .skin import foreign_pixels
-from .synthetic import MEAN_FACE68
-
-VERSION = 1
-
-# Every face is looked at upright and in one size: the mean face fills the middle of this frame.
-FRAME_PX = 96
-FRAME_LANDMARKS = (MEAN_FACE68 * 0.62 + np.array([0.19, 0.27])).astype(np.float32) * FRAME_PX
-FRAME_REGIONS = region_masks(FRAME_LANDMARKS, FRAME_PX, FRAME_PX)
-
-# Lids, brows, lips and teeth are no skin either: up to these shares a bare feature is foreign.
-FEATURE_FOREIGN_RATIOS = {"left_eye": 0.45, "right_eye": 0.45, "mouth": 0.65}
+VERSION = 2
+# A type is certain where a parser is, on a share of the face from here on.
+CERTAIN_SHARE = 0.03
+# Of another face's box over this one, from here on: boxes are wider than faces.
+CERTAIN_OVERLAP = 0.25
 
 
 def stage(config: BuildConfig) -> ImageStage:
     """Return the stage."""
-    params = {"version": VERSION, "type_threshold": config.occlusion.type_threshold}
-    function = partial(find_occlusion, type_threshold=config.occlusion.type_threshold)
-    return ImageStage("occlusion", ("faces",), ("faces",), params, function)
+    function = partial(find_occlusion, settings=config.occlusion)
+    before = ("faces", "parts")
+    return ImageStage("occlusion", before, before, params(config.occlusion), function)
 
 
-def find_occlusion(item: ImageItem, type_threshold: float) -> Result:
-    """Return `ratio`, `visible` {region: share}, `confidences` {type: share}, `types`."""
-    faces = item.values["faces"]
-    crop_rgb = decode_rgb(item.store.get(faces["crop"]))
-    covered = covered_map(crop_rgb, np.array(faces["landmarks"], dtype=np.float32))
-    visible = visible_shares(covered)
-    overlap = extraneous_overlap(faces["box"], faces["others"])
-    confidences = type_confidences(visible, overlap)
-    value = {
-        "ratio": round(1 - visible["face"], 4),
-        "visible": {name: round(share, 4) for name, share in visible.items()},
-        "confidences": {name: round(value, 4) for name, value in confidences.items()},
-        "types": [name for name in OCCLUSION_TYPES if confidences[name] >= type_threshold],
+def params(settings: OcclusionConfig) -> dict[str, Any]:
+    """Return what the decisions depend on, as JSON has it."""
+    return {
+        "version": VERSION,
+        "type_threshold": settings.type_threshold,
+        "severity_percent": list(settings.severity_percent),
     }
-    return Result(item.image, value)
 
 
-def covered_map(crop_rgb: Pixels, landmarks68_px: Points) -> Mask:
-    """Return bool (FRAME_PX, FRAME_PX): where the upright face is covered."""
-    frame_rgb = to_frame(crop_rgb, landmarks68_px)
-    foreign = foreign_pixels(frame_rgb, FRAME_REGIONS)
-    covered = foreign & FRAME_REGIONS["face"]
-    for feature, bare_ratio in FEATURE_FOREIGN_RATIOS.items():
-        region = FRAME_REGIONS[feature]
-        # An open eye is foreign to skin in part; a lens, a fringe or a mask is so all over.
-        if float(foreign[region].mean()) <= bare_ratio:
-            covered[region] = False
-    return covered
+def find_occlusion(item: ImageItem, settings: OcclusionConfig) -> Result:
+    """Return the `occlusion` of the image's face."""
+    faces, parts = item.values["faces"], item.values["parts"]
+    overlap = extraneous_overlap(faces["box"], faces["others"])
+    return Result(item.image, occlusion(parts, overlap, settings))
 
 
-def to_frame(crop_rgb: Pixels, landmarks68_px: Points) -> Pixels:
-    """Return the face warped upright into the frame, uint8 (FRAME_PX, FRAME_PX, 3)."""
-    source = np.hstack([landmarks68_px, np.ones((68, 1), np.float32)])
-    affine, *_ = np.linalg.lstsq(source, FRAME_LANDMARKS.astype(np.float64), rcond=None)
-    side = max(crop_rgb.shape[:2])
-    if side > 4 * FRAME_PX:  # shrink first, or the warp would skip pixels
-        height, width = crop_rgb.shape[:2]
-        size = [max(1, round(v * 2 * FRAME_PX / side)) for v in (width, height)]
-        small = cv2.resize(crop_rgb, size, interpolation=cv2.INTER_AREA)
-        crop_rgb = np.asarray(small, dtype=np.uint8)
-        affine[:2] /= np.array([[size[0] / width], [size[1] / height]])
-    frame = cv2.warpAffine(
-        crop_rgb,
-        affine.T,
-        (FRAME_PX, FRAME_PX),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(frame, dtype=np.uint8)
+def occlusion(
+    parts: Mapping[str, Any], overlap: float, settings: OcclusionConfig
+) -> dict[str, Any]:
+    """Return `ratio`, `visible` {region: share}, `confidences` {type}, `types` and `severity`.
+
+    Shares and confidences are in [0, 1]; the severity is the lower end of its bin, in percent of
+    the face. `parts` are the `covered` and `peaks` of `covers`, `overlap` is the share of the
+    face's box that another face's box covers.
+    """
+    visible = {
+        region: round(max(0.0, 1 - sum(shares.values())), 4)
+        for region, shares in parts["covered"].items()
+    }
+    ratio = round(1 - visible["face"], 4)
+    confidences = type_confidences(parts, overlap)
+    return {
+        "ratio": ratio,
+        "visible": visible,
+        "confidences": {name: round(value, 4) for name, value in confidences.items()},
+        "types": [n for n in OCCLUSION_TYPES if confidences[n] >= settings.type_threshold],
+        "severity": severity(ratio, settings.severity_percent),
+    }
 
 
-def visible_shares(covered: Mask) -> dict[str, float]:
-    """Return the share of each region that is not covered, in [0, 1]."""
-    return {name: 1 - float(covered[region].mean()) for name, region in FRAME_REGIONS.items()}
+def type_confidences(parts: Mapping[str, Any], overlap: float) -> dict[str, float]:
+    """Return how sure it is that each type is there, in [0, 1].
+
+    As sure as the parser is where it is surest, less so where the type covers next to nothing.
+    """
+    covered, peaks = parts["covered"]["face"], parts["peaks"]
+    found = {
+        name: peaks[name] * min(1.0, covered[name] / CERTAIN_SHARE) for name in OCCLUSION_TYPES
+    }
+    other_face = min(1.0, overlap / CERTAIN_OVERLAP)
+    return found | {"extraneous_face": max(found["extraneous_face"], other_face)}
+
+
+def severity(ratio: float, percents: tuple[int, ...]) -> int:
+    """Return the highest of `percents` that the ratio reaches, 0 if none."""
+    return max((p for p in percents if 100 * ratio >= p), default=0)
 
 
 def extraneous_overlap(box: list[float], others: list[list[float]]) -> float:
     """Return the largest share of the face box that another face's box covers."""
     area = max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
     return max((_intersection(box, other) / area for other in others), default=0.0)
-
-
-def type_confidences(visible: dict[str, float], overlap: float) -> dict[str, float]:
-    """Return how much the pattern of covered regions looks like each type, in [0, 1].
-
-    Where the cover lies tells masks, eyewear and fringes; what fits none of them is an object.
-    """
-    covered = {name: 1 - share for name, share in visible.items()}
-    eyes = min(covered["left_eye"], covered["right_eye"])
-    cheeks = (covered["left_cheek"] + covered["right_cheek"]) / 2
-    low = min(covered["mouth"], max(cheeks, covered["nose"]))
-    mask = low * (1 - eyes)
-    eyewear = eyes * (1 - covered["mouth"]) * (1 - covered["forehead"] / 2)
-    hair = covered["forehead"] * (1 - covered["mouth"])
-    face = min(1.0, covered["face"] * 4)  # a quarter of the face is certain cover
-    other = face * (1 - max(mask, eyewear, hair))
-    lopsided = abs(covered["left_cheek"] - covered["right_cheek"])
-    return {
-        "mask": mask,
-        "hand": other * lopsided,
-        "eyewear": eyewear,
-        "hair": hair,
-        "object": other * (1 - lopsided),
-        "extraneous_face": min(1.0, overlap * 4),
-    }
 
 
 def _intersection(a: list[float], b: list[float]) -> float:

@@ -30,7 +30,9 @@ from .columns import Sample, features, row
 from .dedup import params as dedup_params
 from .detectors import open_detector
 from .leaks import params as leaks_params
+from .occlusion import params as occlusion_params
 from .occlusion_lists import read_lists
+from .parts import params as parts_params
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 
@@ -120,7 +122,8 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         **({"annotation": _annotation(config)} if config.labels == "label_studio" else {}),
         "seed": config.seed,
         "faces": {**vars(config.faces), **used},
-        **{name: vars(getattr(config, name)) for name in ("occlusion", "split")},
+        "occlusion": {**parts_params(config), **occlusion_params(config.occlusion)},
+        "split": vars(config.split),
         "dedup": dedup_params(config.dedup),
         "leaks": leaks_params(config),
         "lists": {one.name: one.sha256 for one in read_lists(config.lists)},

@@ -14,6 +14,8 @@ Mask = NDArray[np.bool_]
 # Height of the forehead over the brows, as a share of the distance from brows to chin. The 68
 # points end at the brows; 0.45 puts the hairline at a third of the whole face, the classical canon.
 FOREHEAD_RATIO = 0.45
+# Regions are drawn so many times finer than the cells that they are measured in.
+FINER = 4
 
 
 def region_masks(landmarks68_px: Points, height: int, width: int) -> dict[str, Mask]:
@@ -24,6 +26,23 @@ def region_masks(landmarks68_px: Points, height: int, width: int) -> dict[str, M
     """
     polygons = region_polygons(landmarks68_px)
     return {name: _fill(polygons[name], height, width) for name in REGIONS}
+
+
+def region_weights(landmarks68: Points, cells: int) -> NDArray[np.float32]:
+    """Return how much of each cell belongs to each of REGIONS, (8, cells, cells) in [0, 1].
+
+    `landmarks68` (68, 2) are shares of the square that the cells divide.
+    """
+    side = cells * FINER
+    polygons = region_polygons(landmarks68 * np.float32(side))
+    weights = np.zeros((len(REGIONS), cells, cells), np.float32)
+    for number, name in enumerate(REGIONS):
+        canvas = np.zeros((side, side), np.float32)
+        # cv2 counts from the centre of a pixel, here in sixteenths.
+        outline = np.round((polygons[name] - 0.5) * 16).astype(np.int32)
+        cv2.fillPoly(canvas, [outline], (1.0,), cv2.LINE_8, 4)
+        weights[number] = cv2.resize(canvas, (cells, cells), interpolation=cv2.INTER_AREA)
+    return weights
 
 
 def region_polygons(landmarks68_px: Points) -> dict[str, Points]:

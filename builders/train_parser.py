@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 from pathlib import Path
 
-from .parser.training import ParserTraining, train_parser
+from .parser.built_in import save_weights
+from .parser.provenance import CURVES_NAME, DATA_NAME, data_lines, draw_curves
+from .parser.teacher import read_faces
+from .parser.training import LOG_NAME, ParserTraining, train_parser
+
+WEIGHTS_NAME = "weights.safetensors"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -15,14 +21,21 @@ def main(argv: list[str] | None = None) -> None:
         prog="python -m occlufer.builders.train_parser", description=f"{__doc__}"
     )
     parser.add_argument("data", type=Path, help="the folder of parser_faces.zip and its meshes")
-    parser.add_argument("--out", type=Path, default=Path("runs/parser"), help="checkpoint and log")
+    parser.add_argument("--out", type=Path, default=Path("runs/parser"), help="what is made")
     parser.add_argument("--steps", type=int, default=ParserTraining.steps)
     parser.add_argument("--workers", type=int, default=ParserTraining.workers)
     parser.add_argument("--device", default=ParserTraining.device)
     parser.add_argument("--seed", type=int, default=ParserTraining.seed)
-    given = parser.parse_args(argv)
+    run = ParserTraining(**vars(parser.parse_args(argv)))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train_parser(ParserTraining(**vars(given)))
+    run.out.mkdir(parents=True, exist_ok=True)
+    with (run.out / DATA_NAME).open("w", encoding="utf-8") as file:
+        file.writelines(data_lines(*read_faces(run.data), run.data))
+    net = train_parser(run)
+    weights = run.out / WEIGHTS_NAME
+    save_weights(net, weights)
+    draw_curves(run.out / LOG_NAME, run.out / CURVES_NAME)
+    print(f"{weights}: sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from occlufer import annotate_command
+from occlufer import annotate_command, inspect_command, weights_command
 from occlufer.errors import MissingError, OccluferError
 from occlufer.version import __version__
 
@@ -409,6 +409,12 @@ COMMANDS: dict[str, Command] = {
     "dedup": ("Find duplicates and related pictures in any folder", _add_dedup, _dedup),
     "leaks": ("Register test sets that no training sample may be near", _add_leaks, _leaks),
     "annotate": ("Have people label on Label Studio", annotate_command.add, annotate_command.run),
+    "inspect": (
+        "See what covers the faces of any picture",
+        inspect_command.add,
+        inspect_command.run,
+    ),
+    "weights": ("Pull models' weights, once", weights_command.add, weights_command.run),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
 }

@@ -25,7 +25,10 @@ SOURCE_PATHS = ("path", "fer2013", "images", "urls")
 # Keys that say who fetches, from where and how, and nothing of the samples: never published either.
 SOURCE_PRIVATE = ("contact", "endpoint", "allow_hosts", "host_interval_s")
 # The keys of sections that are paths; what they lead to is published by its hash.
-SECTION_PATHS = ("groups", "gold", "raf_db_occlu", "ferplus_occlu", "affectnet_occlu")
+SECTION_PATHS = (
+    *("groups", "gold", "segface_weights"),
+    *("raf_db_occlu", "ferplus_occlu", "affectnet_occlu"),
+)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -96,12 +99,23 @@ class FacesConfig:
 class OcclusionConfig:
     """The `[occlusion]` table."""
 
+    parser: str = "built_in"
+    """Who says what covers a face: "built_in" (weights in the package), or "segface" (yours)."""
+    segface_weights: Path | None = None
+    """SegFace's checkpoint."""
     type_threshold: float = 0.5
     """An occlusion type counts as present from this confidence in [0, 1] on."""
+    severity_percent: tuple[int, ...] = (10, 20, 30, 40)
+    """Where bins of severity begin, in percent of the face; what is covered less is in bin 0."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        _one_of("parser", self.parser, ("built_in", "segface"))
+        if self.parser == "segface" and self.segface_weights is None:
+            raise ValueError('segface_weights: found none with parser = "segface", expected a path')
         _within("type_threshold", self.type_threshold, 0, 1)
+        for percent in self.severity_percent:
+            _within("severity_percent", percent, 1, 100)
 
 
 @dataclass(frozen=True)
@@ -249,7 +263,7 @@ class BuildConfig:
     workers: int = 0
     """How many images are worked on at a time; 0 means one per processor."""
     weights_dir: Path | None = None
-    """A folder with model weights, e.g. YuNet's."""
+    """A folder with model weights, e.g. YuNet's; None is the one `occlufer weights pull` fills."""
     faces: FacesConfig = field(default_factory=FacesConfig)
     occlusion: OcclusionConfig = field(default_factory=OcclusionConfig)
     dedup: DedupConfig = field(default_factory=DedupConfig)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from PIL import Image, ImageOps
 
 THUMBNAIL_PX = 88
 
@@ -29,6 +31,11 @@ summary { cursor: pointer; padding: .25rem 0; }
 .clusters { display: flex; flex-wrap: wrap; gap: 0 2.2rem; align-items: flex-start; }
 .strip figure { margin: 0; width: 88px; font-size: .72rem; overflow-wrap: anywhere; }
 .strip img { width: 88px; height: 88px; object-fit: contain; background: var(--card); }
+.pictures { display: flex; flex-wrap: wrap; gap: .6rem; margin: .5rem 0 1.4rem; }
+.pictures figure { margin: 0; font-size: .78rem; } .pictures img { max-width: 100%; }
+.pictures figcaption { max-width: 224px; overflow-wrap: anywhere; }
+.key { margin-right: .9rem; white-space: nowrap; }
+.key i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; }
 img.wide { max-width: 100%; background: #fff; border-radius: .4rem; }
 """
 
@@ -89,6 +96,24 @@ def strip(pictures: Iterable[tuple[bytes, str]]) -> str:
     return f'<div class="strip">{figures}</div>'
 
 
+def pictures(shown: Iterable[tuple[bytes, str]]) -> str:
+    """Return a row of pictures as large as they are, each with a caption below."""
+    figures = "".join(
+        f'<figure><img alt="{text(caption)}" src="{_jpeg(_opened(data), quality=88)}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
+        for data, caption in shown
+    )
+    return f'<div class="pictures">{figures}</div>'
+
+
+def legend(colours: Mapping[str, tuple[int, ...]]) -> str:
+    """Return the colours (red, green, blue) by name."""
+    return "".join(
+        f'<span class="key"><i style="background: rgb{text(tuple(rgb))}"></i>{text(name)}</span>'
+        for name, rgb in colours.items()
+    )
+
+
 def side_by_side(strips: Iterable[str]) -> str:
     """Return strips beside each other, as many as there is room for."""
     return f'<div class="clusters">{"".join(strips)}</div>'
@@ -102,13 +127,19 @@ def wide_picture(path: Path, caption: str) -> str:
 
 def thumbnail(data: bytes) -> str:
     """Return the picture as a small JPEG in a data URI."""
-    from PIL import Image, ImageOps
-
-    with Image.open(io.BytesIO(data)) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = _opened(data)
     image.thumbnail((2 * THUMBNAIL_PX, 2 * THUMBNAIL_PX))
+    return _jpeg(image, quality=80)
+
+
+def _opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def _jpeg(image: Image.Image, quality: int) -> str:
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
+    image.save(file, "JPEG", quality=quality)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

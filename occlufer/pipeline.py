@@ -6,6 +6,7 @@ from __future__ import annotations
 GATHER = "occlufer.builders.gather"
 STAGE_MODULES = {
     "faces": "occlufer.builders.faces",
+    "parts": "occlufer.builders.parts",
     "occlusion": "occlufer.builders.occlusion",
     "hashes": "occlufer.builders.hashes",
     "rights": "occlufer.builders.rights",

@@ -15,6 +15,7 @@ from occlufer.page import Cell, page, paragraph, strip, table, wide_picture
 from occlufer.pipeline import STAGES
 from occlufer.report_agreement import agreement
 from occlufer.report_clusters import duplicates, leaks, related
+from occlufer.report_occlusion import occluded_faces
 from occlufer.report_sources import lost_labels, occlusion_lists
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS
 from occlufer.score import score
@@ -30,8 +31,8 @@ def write_report(
     """Write one HTML page that needs nothing beside itself.
 
     `run` is the folder of a training run, or None; of `config` only what it says of labelling by
-    people matters. Raises MissingError if there is no build in `workspace` or no finished run in
-    `run`.
+    people, and of who parses faces, matters. Raises MissingError if there is no build
+    in `workspace` or no finished run in `run`.
     """
     if not (workspace / "catalog.sqlite").is_file():
         raise MissingError(f"{workspace}: found no catalog, expected the workspace of a build")
@@ -45,6 +46,7 @@ def write_report(
             ("labels", "What the sources' labels became", lost_labels(known)),
             ("agreement", "Agreement", agreement(opened, config)),
             ("lists", "Occlusion lists", occlusion_lists(opened)),
+            ("faces", "Faces and what covers them", occluded_faces(known, opened, config)),
             ("samples", "Published samples", _samples(known, opened)),
             ("duplicates", "Duplicates", duplicates(opened)),
             ("related", "Related samples", related(opened)),

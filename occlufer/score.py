@@ -65,12 +65,11 @@ def score(catalog: Catalog) -> tuple[list[Score], list[Measure]]:
     known = [outcome for outcome in outcomes(catalog) if outcome.record.facts.truth]
     if not known:
         return [], []
-    faces, face_measures = _score_faces(known, catalog)
     occlusion, occlusion_measures = _score_occlusion(known, catalog)
-    scores = [_score_gather(known), *faces, *occlusion]
+    scores = [_score_gather(known), _score_faces(known, catalog), *occlusion]
     scores += [_score_dedup(known, catalog), _score_labels(known, catalog)]
     scores.append(_score_split(known, catalog))
-    return scores, face_measures + occlusion_measures
+    return scores, [_measure_landmarks(known, catalog), *occlusion_measures]
 
 
 def count_pairs(stage: str, what: str, pairs: Iterable[tuple[bool, bool]]) -> Score:
@@ -99,21 +98,25 @@ def _measured(known: list[Outcome], catalog: Catalog, stage: str) -> list[tuple[
     ]
 
 
-def _score_faces(known: list[Outcome], catalog: Catalog) -> tuple[list[Score], list[Measure]]:
+def _measure_landmarks(known: list[Outcome], catalog: Catalog) -> Measure:
+    rows = [(t, v) for t, v in _measured(known, catalog, "parts") if "landmarks" in t]
+    errors = [_landmark_error(t["landmarks"], v["landmarks"]) for t, v in rows]
+    mean = float(np.mean(errors)) * 100 if errors else float("nan")
+    unit = "% of the distance between the eyes"
+    return Measure("parts", "error of 68 landmarks", mean, unit, len(errors))
+
+
+def _score_faces(known: list[Outcome], catalog: Catalog) -> Score:
     rows = _measured(known, catalog, "faces")
     there = [(t, v) for t, v in rows if "box" in t or t["kind"] == "scene"]
     hits = [v["found"] and "box" in t and _iou(t["box"], v["box"]) >= BOX_IOU for t, v in there]
-    score = Score(
+    return Score(
         "faces",
         f"main face, box IoU >= {BOX_IOU}",
         sum(hits),
         sum(v["found"] for _, v in there),
         sum("box" in t for t, _ in there),
     )
-    errors = [_landmark_error(t["landmarks"], v["landmarks"]) for t, v in there if "box" in t]
-    mean = float(np.mean(errors)) * 100 if errors else float("nan")
-    unit = "% of the distance between the eyes"
-    return [score], [Measure("faces", "error of 68 landmarks", mean, unit, len(errors))]
 
 
 def _score_occlusion(known: list[Outcome], catalog: Catalog) -> tuple[list[Score], list[Measure]]:

@@ -35,6 +35,14 @@ settings.load_profile("occlufer")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_weights_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no test find the weights that whoever runs it has pulled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data_home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Real photographs, which are not part of the repository."""

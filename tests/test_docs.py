@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
 WITHOUT_STATED_DEFAULT = LISTS | {
     *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep", "gold"),
+    "segface_weights",
     *SOURCE_PATHS,
 }
 

@@ -19,6 +19,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("builders", "annotation", "orsanet")
+SHIPPED = (".py", ".md", ".typed", ".safetensors")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 # Where each folder lies in the wheel.
@@ -72,7 +73,7 @@ def test_the_wheel_holds_the_repository_s_modules_and_no_other(tmp_path: Path) -
         f"{PLACES[folder]}/{path.relative_to(ROOT / folder).as_posix()}"
         for folder in PLACES
         for path in tracked()
-        if path.is_relative_to(ROOT / folder) and path.suffix in (".py", ".md", ".typed")
+        if path.is_relative_to(ROOT / folder) and path.suffix in SHIPPED
     }
     assert shipped == expected
     assert {name.split("/")[0] for name in shipped} == {"occlufer"}
@@ -117,8 +118,14 @@ def test_no_part_is_imported_by_its_folder_s_name(folder: str) -> None:
 @pytest.mark.parametrize(
     ("folder", "allowed"),
     [
-        # These need the standard library alone.
-        ("orsanet", {f"occlufer.{name}" for name in ("schema", "errors", "progress", "lock")}),
+        # These need the standard library alone, face_parser numpy too.
+        (
+            "orsanet",
+            {
+                f"occlufer.{name}"
+                for name in ("schema", "errors", "progress", "lock", "face_parser")
+            },
+        ),
         ("cards", set()),
     ],
 )
@@ -166,7 +173,9 @@ def test_no_tracked_text_names_a_place_of_one_machine() -> None:
 
 def test_no_tracked_file_is_large() -> None:
     for path in tracked():
-        assert path.stat().st_size < 500_000, path.relative_to(ROOT)
+        # The one file of weights, which are our own.
+        largest = 5_000_000 if path == ROOT / "builders/parser/weights.safetensors" else 500_000
+        assert path.stat().st_size <= largest, path.relative_to(ROOT)
 
 
 def test_tests_are_found_without_a_package() -> None:

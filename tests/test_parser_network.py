@@ -1,36 +1,29 @@
-"""The parser's network, its loss, its training, and how it is given a face."""
+"""The parser's network, its loss, its training, and its weights."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from parser_contract import check_parser
+from safetensors.torch import save_file
 
+from occlufer.builders.parser.built_in import open_built_in, read_weights, save_weights
 from occlufer.builders.parser.loss import parser_loss
-from occlufer.builders.parser.network import (
-    CLASSES,
-    FACE_CENTRE,
-    FACE_SHARE,
-    INPUT_PX,
-    MAP_PX,
-    ParserNet,
-)
-from occlufer.builders.parser.parse import frame_of_points, parse_faces
+from occlufer.builders.parser.network import INPUT_PX, ParserNet, fused
+from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
 from occlufer.builders.parser.training import ParserTraining, train_parser
-from occlufer.builders.synthetic import MEAN_FACE68
-from occlufer.schema import FACE_PARTS, LANDMARK_PARTS
+from occlufer.face_parser import MAP_PX, PARSED_CLASSES
+from occlufer.schema import FACE_PARTS
 
 LARGEST_MB = 5.0
 
 
 def test_the_network_gives_maps_and_landmarks() -> None:
     logits, points = ParserNet().eval()(torch.rand(2, 3, INPUT_PX, INPUT_PX))
-    assert logits.shape == (2, len(CLASSES), MAP_PX, MAP_PX)
+    assert logits.shape == (2, len(PARSED_CLASSES), MAP_PX, MAP_PX)
     assert points.shape == (2, 68, 2)
 
 
@@ -40,20 +33,23 @@ def test_the_network_fits_into_five_megabytes_at_half_precision() -> None:
 
 
 def _logits(classes: torch.Tensor, sharp: float = 30.0) -> torch.Tensor:
-    return torch.nn.functional.one_hot(classes, len(CLASSES)).permute(0, 3, 1, 2).float() * sharp
+    return (
+        torch.nn.functional.one_hot(classes, len(PARSED_CLASSES)).permute(0, 3, 1, 2).float()
+        * sharp
+    )
 
 
 def test_what_is_right_costs_nothing_and_what_is_wrong_does() -> None:
-    classes = torch.randint(0, len(CLASSES), (2, 8, 8))
+    classes = torch.randint(0, len(PARSED_CLASSES), (2, 8, 8))
     points = torch.rand(2, 68, 2)
     right = parser_loss(_logits(classes), points, classes, points)
-    wrong = parser_loss(_logits((classes + 1) % len(CLASSES)), points + 0.1, classes, points)
+    wrong = parser_loss(_logits((classes + 1) % len(PARSED_CLASSES)), points + 0.1, classes, points)
     assert max(float(v) for v in right) < 1e-6
     assert min(float(v) for v in wrong) > 1
 
 
 def test_where_hair_or_background_is_meant_either_is_right() -> None:
-    meant = torch.full((1, 4, 4), len(CLASSES))
+    meant = torch.full((1, 4, 4), HAIR_OR_BACKGROUND)
     points = torch.zeros(1, 68, 2)
     for name in ("background", "hair"):
         said = torch.full((1, 4, 4), FACE_PARTS.index(name))
@@ -63,9 +59,9 @@ def test_where_hair_or_background_is_meant_either_is_right() -> None:
 
 
 def test_unknown_pixels_teach_nothing() -> None:
-    classes = torch.randint(0, len(CLASSES), (1, 8, 8))
-    classes[0, 0] = len(CLASSES) + 1
-    logits = torch.randn(1, len(CLASSES), 8, 8, requires_grad=True)
+    classes = torch.randint(0, len(PARSED_CLASSES), (1, 8, 8))
+    classes[0, 0] = UNKNOWN
+    logits = torch.randn(1, len(PARSED_CLASSES), 8, 8, requires_grad=True)
     points = torch.zeros(1, 68, 2)
     parts, _ = parser_loss(logits, points, classes, points)
     parts.backward()
@@ -74,50 +70,42 @@ def test_unknown_pixels_teach_nothing() -> None:
     assert float(logits.grad[0, :, 1:].abs().min()) > 0
 
 
-turns = st.floats(-3, 3)
+def _seen(net: ParserNet) -> ParserNet:
+    """Return the network after it has learned what batches look like."""
+    net.train()
+    for _ in range(3):
+        net(torch.rand(4, 3, INPUT_PX, INPUT_PX))
+    return net.eval()
 
 
-@given(turns, st.floats(5, 400), st.floats(-200, 200), st.floats(-200, 200))
-def test_a_face_stands_upright_and_centred_in_its_frame(
-    turn: float, size: float, x: float, y: float
-) -> None:
-    cos, sin = np.cos(turn), np.sin(turn)
-    rotation = np.array([[cos, sin], [-sin, cos]])
-    points = ((MEAN_FACE68 - 0.5) @ rotation * size + np.array([x, y])).astype(np.float32)
-    frame = frame_of_points(points)
-    framed = points @ frame[:, :2].T + frame[:, 2]
-    left, right = (framed[LANDMARK_PARTS[name]].mean(axis=0) for name in ("left_eye", "right_eye"))
-    assert abs(left[1] - right[1]) < 1e-2
-    assert left[0] < right[0]
-    low, high = framed.min(axis=0), framed.max(axis=0)
-    assert max(high - low) == pytest.approx(FACE_SHARE, abs=1e-2)
-    assert np.allclose((low + high) / 2, FACE_CENTRE, atol=1e-2)
+def test_folded_batch_norms_change_nothing() -> None:
+    net = _seen(ParserNet())
+    x = torch.rand(2, 3, INPUT_PX, INPUT_PX)
+    before = net(x)
+    folded = fused(net)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    for a, b in zip(before, folded(x), strict=True):
+        assert float((a - b).abs().max()) < 1e-3
 
 
-class _Echo(torch.nn.Module):
-    """Answers each picture with the centre of its light, 68 times."""
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        light = images.mean(dim=1)
-        cells = (torch.arange(INPUT_PX) + 0.5) / INPUT_PX
-        total = light.sum(dim=(1, 2))
-        x = (light.sum(dim=1) * cells).sum(dim=1) / total
-        y = (light.sum(dim=2) * cells).sum(dim=1) / total
-        points = torch.stack([x, y], dim=1)[:, None].expand(-1, 68, -1)
-        return torch.zeros(len(images), len(CLASSES), MAP_PX, MAP_PX), points
+def test_saved_weights_are_those_that_are_read(tmp_path: Path) -> None:
+    net, path = _seen(ParserNet()), tmp_path / "weights.safetensors"
+    save_weights(net, path)
+    x = torch.rand(2, 3, INPUT_PX, INPUT_PX)
+    for a, b in zip(net(x), read_weights(path)(x), strict=True):
+        assert float((a - b).abs().max()) < 0.02  # halves have eleven bits
+    assert path.stat().st_size / 1e6 <= LARGEST_MB
 
 
-@pytest.mark.parametrize("side", [60, 128, 224, 900])
-def test_a_spot_of_the_picture_is_found_where_it_is(side: int) -> None:
-    for x, y in ((0.45, 0.5), (0.5, 0.62), (0.55, 0.4)):
-        image = np.zeros((side, side, 3), np.uint8)
-        half = max(1, side // 100)
-        column, row = int(x * side), int(y * side)
-        image[row - half : row + half + 1, column - half : column + half + 1] = 255
-        start = MEAN_FACE68 * np.float32(side)
-        (found,) = parse_faces(_Echo(), [image], [start], passes=1)
-        wanted = np.array([column + 0.5, row + 0.5])
-        assert np.abs(found.landmarks68_px[0] - wanted).max() < 0.15 + 0.001 * side
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"conv.weight": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match=r"other\.safetensors: found no weights of the parser"):
+        read_weights(path)
+
+
+def test_the_parser_in_the_package_keeps_the_contract() -> None:
+    check_parser(open_built_in())
 
 
 @pytest.mark.slow

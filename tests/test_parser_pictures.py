@@ -22,23 +22,19 @@ from occlufer.builders.parser.composite import (
 )
 from occlufer.builders.parser.fitting import fit_head
 from occlufer.builders.parser.mesh import FACE_OVAL, PARTS, landmarks68, outline
-from occlufer.builders.parser.network import (
-    CLASSES,
-    HAIR_OR_BACKGROUND,
-    INPUT_PX,
-    MAP_PX,
-    UNKNOWN,
-)
+from occlufer.builders.parser.network import INPUT_PX
 from occlufer.builders.parser.pasted import HELD_OUT_TEMPLATES, PASTES, Palette, read_templates
+from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
 from occlufer.builders.parser.teacher import TaughtFace, read_faces
 from occlufer.builders.regions import region_masks
 from occlufer.builders.synthetic.canvas import SIZE_PX
 from occlufer.builders.synthetic.light import random_light
 from occlufer.builders.synthetic.pose import project
+from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS, OCCLUSION_TYPES
 
 Faces = tuple[list[TaughtFace], list[TaughtFace]]
-FIRST_TYPE = CLASSES.index(OCCLUSION_TYPES[0])
+FIRST_TYPE = PARSED_CLASSES.index(OCCLUSION_TYPES[0])
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +132,7 @@ def test_left_stays_left_in_the_picture(taught: Faces, mirror: bool) -> None:
     for face in taught[0][:20]:
         made = finished(taught_scene(face, frame_of(face, mirror=mirror), rng), None)
         for side in ("left_eye", "right_eye"):
-            rows, columns = np.nonzero(made.classes == CLASSES.index(side))
+            rows, columns = np.nonzero(made.classes == PARSED_CLASSES.index(side))
             if len(rows) >= 4:
                 seen = np.array([columns.mean(), rows.mean()]) / MAP_PX
                 told = made.landmarks68[LANDMARK_PARTS[side]].mean(axis=0)
@@ -193,7 +189,7 @@ def test_composites_have_the_shapes_that_the_network_takes(taught: Faces, palett
         assert made.landmarks68.dtype == np.float32
         assert int(made.classes.max()) <= UNKNOWN
         seen |= set(np.unique(made.classes).tolist())
-    assert seen >= set(range(len(CLASSES)))
+    assert seen >= set(range(len(PARSED_CLASSES)))
 
 
 def test_drawn_scenes_tell_hair_from_background(palette: Palette) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, MAP_PX, PARSED_CLASSES
 from occlufer.schema import FACE_PARTS, LABELS, LANDMARK_MIRROR, OCCLUSION_TYPES
 
 from ..synthetic.canvas import SIZE_PX, Canvas, new_canvas
@@ -23,16 +24,9 @@ from ..synthetic.scene import background
 from .camera import photographed
 from .fitting import fit_head, skin_colour
 from .mesh import PARTS, landmarks68, outline
-from .network import (
-    CLASSES,
-    FACE_CENTRE,
-    FACE_SHARE,
-    HAIR_OR_BACKGROUND,
-    INPUT_PX,
-    MAP_PX,
-    UNKNOWN,
-)
+from .network import INPUT_PX
 from .pasted import PASTES, Donor, Palette
+from .taught import HAIR_OR_BACKGROUND, UNKNOWN
 from .teacher import TaughtFace
 
 Floats = NDArray[np.float32]
@@ -42,6 +36,7 @@ Labels = NDArray[np.uint8]
 # What is so much darker than the cheeks, above the brows, may be a fringe.
 FRINGE_LIGHT = 0.6
 SKIN = FACE_PARTS.index("skin")
+FIRST_TYPE = PARSED_CLASSES.index(OCCLUSION_TYPES[0])
 # How often what comes before a face; the rest are bare.
 OCCLUDED_SHARE = 0.75
 DRAWN_SHARE = 0.12
@@ -57,7 +52,7 @@ class Composite:
     image_rgb: Picture
     """(INPUT_PX, INPUT_PX, 3)"""
     classes: Labels
-    """(MAP_PX, MAP_PX): numbers of network.CLASSES, or HAIR_OR_BACKGROUND."""
+    """(MAP_PX, MAP_PX): numbers of PARSED_CLASSES, or HAIR_OR_BACKGROUND."""
     landmarks68: Floats
     """(68, 2), x before y, as shares of the picture, covered points included."""
 
@@ -107,7 +102,7 @@ def finished(scene: Scene, rng: np.random.Generator | None) -> Composite:
     image = np.asarray(image, np.uint8)
     classes = canvas.parts.copy()
     covered = canvas.occluders > 0
-    classes[covered] = canvas.occluders[covered] + np.uint8(CLASSES.index(OCCLUSION_TYPES[0]) - 1)
+    classes[covered] = canvas.occluders[covered] + np.uint8(FIRST_TYPE - 1)
     small = cv2.resize(classes, (MAP_PX, MAP_PX), interpolation=cv2.INTER_NEAREST_EXACT)
     return Composite(
         image if rng is None else photographed(image, rng),

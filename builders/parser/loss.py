@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from occlufer.face_parser import PARSED_CLASSES
 from occlufer.schema import FACE_PARTS
 
-from .network import CLASSES, INPUT_PX, UNKNOWN
+from .network import INPUT_PX
+from .taught import UNKNOWN
 
 # Features are small: unweighted, skin and background would drown them.
 _WEIGHTS = {"background": 0.6, "skin": 0.8, "inner_mouth": 2.0, "hair": 0.8}
@@ -22,7 +24,7 @@ def parser_loss(
     """Return the mean loss of the classes and that of the landmarks, weighted.
 
     `logits` (B, 17, H, W), `points` and `landmarks` (B, 68, 2) as shares of the picture, `classes`
-    int64 (B, H, W): numbers of CLASSES, HAIR_OR_BACKGROUND, or UNKNOWN, which is left out.
+    int64 (B, H, W): numbers of PARSED_CLASSES, HAIR_OR_BACKGROUND, or UNKNOWN, which is left out.
     """
     hair = FACE_PARTS.index("hair")
     log_p = logits.log_softmax(dim=1)
@@ -38,5 +40,5 @@ def parser_loss(
 
 def class_weights(device: torch.device) -> Tensor:
     """Return the weight of every class, and of "hair or background", (18,)."""
-    values = [_WEIGHTS.get(name, 1.4) for name in CLASSES] + [_WEIGHTS["background"]]
+    values = [_WEIGHTS.get(name, 1.4) for name in PARSED_CLASSES] + [_WEIGHTS["background"]]
     return torch.tensor(values, device=device)

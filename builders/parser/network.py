@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
+from occlufer.face_parser import PARSED_CLASSES
 
-INPUT_PX, MAP_PX = 128, 64
-# LaPa's eleven parts, then what covers them by its type; together the types are "occluder".
-CLASSES = (*FACE_PARTS[:-1], *OCCLUSION_TYPES)
+INPUT_PX = 128
 LANDMARKS = 68
-# What a picture to learn from may say beside CLASSES. No mesh tells hair from what lies behind it:
-# there the parser may say either. Nor does it see a fringe: that teaches nothing.
-HAIR_OR_BACKGROUND, UNKNOWN = len(CLASSES), len(CLASSES) + 1
-# How a face lies in the picture that the network is given: its 68 points' longer side as a share of
-# it, and their middle.
-FACE_SHARE = 0.62
-FACE_CENTRE = (0.5, 0.55)
 
 
 class ParserNet(nn.Module):
@@ -35,7 +27,7 @@ class ParserNet(nn.Module):
         self.merge4 = _conv(64, 64)
         self.lateral2 = _conv(64, 32, kernel=1)
         self.merge2 = _conv(32, 32)
-        self.classify = nn.Conv2d(32, len(CLASSES), 1)
+        self.classify = nn.Conv2d(32, len(PARSED_CLASSES), 1)
         self.points = nn.Sequential(
             _conv(160, 32, kernel=1), nn.Flatten(), nn.Linear(32 * 64, 2 * LANDMARKS)
         )
@@ -70,6 +62,17 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return features of the shape of `x`, (B, width, H, W)."""
         return torch.relu(x + self.second(self.first(x)))
+
+
+def fused(net: ParserNet) -> ParserNet:
+    """Return the network for use alone: every batch norm is folded into its convolution."""
+    net.eval()
+    for block in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
+        for i in range(len(block) - 1):
+            conv, norm = block[i], block[i + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                block[i], block[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return net.requires_grad_(False)
 
 
 def _conv(inside: int, outside: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

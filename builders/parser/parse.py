@@ -1,4 +1,4 @@
-"""Parsing: what covers a face and where its landmarks lie, by the built-in network."""
+"""Parsing: what covers a face and where its landmarks lie, by the built-in parser or another."""
 
 from __future__ import annotations
 
@@ -7,33 +7,51 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from occlufer.schema import LANDMARK_PARTS
+from occlufer.face_parser import MAP_PX, PARSED_CLASSES, FaceParser
+from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 
-from .network import FACE_CENTRE, FACE_SHARE, INPUT_PX, ParserNet
+from ..regions import region_weights
+from .frames import Floats, Picture, cut_frame, frame_of_points, from_frame, to_frame
 
-Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+_FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
+# {number of a part: number of the occluder that it is where a face should be}
+COVERS = {
+    FACE_PARTS.index("background"): _FIRST_TYPE + OCCLUSION_TYPES.index("object"),
+    FACE_PARTS.index("hair"): _FIRST_TYPE + OCCLUSION_TYPES.index("hair"),
+}
+# Outlines through 68 points err by about a cell or two.
+EDGE_CELLS = 5
 
 
 @dataclass(frozen=True)
 class ParsedFace:
-    """What the network says of one face."""
+    """What a parser says of one face."""
 
     landmarks68_px: Floats
     """(68, 2), x before y, in pixels of the picture, covered points included."""
     classes: Floats
-    """Probabilities (17, MAP_PX, MAP_PX) of network.CLASSES in the face's own frame."""
+    """Probabilities (17, MAP_PX, MAP_PX) of PARSED_CLASSES in the face's own frame."""
     frame: Floats
     """(2, 3): from pixels of the picture to shares of that frame."""
 
 
+@dataclass(frozen=True)
+class Parsers:
+    """Who says where the landmarks lie, and who says what every place shows."""
+
+    points: FaceParser
+    parts: FaceParser
+
+
 def parse_faces(
-    net: ParserNet, images_rgb: Sequence[Picture], starts68_px: Sequence[Floats], passes: int = 2
+    parsers: Parsers,
+    images_rgb: Sequence[Picture],
+    starts68_px: Sequence[Floats],
+    passes: int = 1,
 ) -> list[ParsedFace]:
-    """Return what `net` sees in each picture (H, W, 3), one face each.
+    """Return what each picture (H, W, 3) shows, one face each.
 
     `starts68_px` are landmarks (68, 2) as a detector's points or a box suggest them; each further
     pass starts from the landmarks that the former has found.
@@ -41,47 +59,38 @@ def parse_faces(
     points = list(starts68_px)
     for _ in range(passes):
         frames = [frame_of_points(p) for p in points]
-        pixels = [_cut(image, f) for image, f in zip(images_rgb, frames, strict=True)]
-        batch = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
-        with torch.inference_mode():
-            logits, found = net(batch.to(memory_format=torch.channels_last))
-            classes = logits.float().softmax(dim=1).numpy()
-        points = [_back(p, f) for p, f in zip(found.numpy(), frames, strict=True)]
+        classes, found = parsers.points.parse(_cut(parsers.points, images_rgb, frames))
+        assert found is not None, f"{parsers.points.name} knows no landmarks"
+        points = [from_frame(p, f) for p, f in zip(found, frames, strict=True)]
+    if parsers.parts is not parsers.points:
+        frames = [frame_of_points(p) for p in points]
+        classes, _ = parsers.parts.parse(_cut(parsers.parts, images_rgb, frames))
+        classes = np.stack(
+            [
+                _covers_told(c, to_frame(p, f))
+                for c, p, f in zip(classes, points, frames, strict=True)
+            ]
+        )
     return [ParsedFace(p, c, f) for p, c, f in zip(points, classes, frames, strict=True)]
 
 
-def frame_of_points(landmarks68_px: Floats) -> Floats:
-    """Return the frame (2, 3) in which these landmarks stand upright, centred, of usual size."""
-    left = landmarks68_px[LANDMARK_PARTS["left_eye"]].mean(axis=0)
-    right = landmarks68_px[LANDMARK_PARTS["right_eye"]].mean(axis=0)
-    across = right - left
-    length = max(float(np.linalg.norm(across)), 1e-3)
-    cos, sin = across / length
-    turn = np.array([[cos, sin], [-sin, cos]], np.float32)
-    upright = landmarks68_px @ turn.T
-    low, high = upright.min(axis=0), upright.max(axis=0)
-    scale = FACE_SHARE / max(float((high - low).max()), 1e-3)
-    shift = np.array(FACE_CENTRE) - (low + high) / 2 * scale
-    return np.hstack([turn * scale, shift[:, None]]).astype(np.float32)
+def _covers_told(classes: Floats, landmarks68: Floats) -> Floats:
+    """Return classes (17, MAP_PX, MAP_PX) of a parser that knows no occluders with them in it.
+
+    Well inside the outline that the landmarks (shares of the frame) give, what such a parser calls
+    background is an object before the face, and what it calls hair is hair before it.
+    """
+    face = region_weights(landmarks68, MAP_PX)[REGIONS.index("face")]
+    inside = cv2.erode((face > 0.5).astype(np.uint8), np.ones((EDGE_CELLS, EDGE_CELLS))) > 0
+    told = classes.copy()
+    for part, occluder in COVERS.items():
+        told[occluder][inside] += told[part][inside]
+        told[part][inside] = 0
+    return told
 
 
-def _cut(image_rgb: Picture, frame: Floats) -> Picture:
-    matrix = frame * np.float32(INPUT_PX)
-    matrix[:, 2] -= 0.5  # cv2 counts from the centre of a pixel
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if scale < 0.6:
-        image_rgb = np.asarray(
-            cv2.resize(image_rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
-        matrix = frame * np.float32(INPUT_PX)
-        matrix[:, :2] /= np.float32(scale)
-        matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
-    laid = cv2.warpAffine(image_rgb, matrix, (INPUT_PX, INPUT_PX), flags=cv2.INTER_LINEAR)
-    return np.asarray(laid, np.uint8)
-
-
-def _back(points: Floats, frame: Floats) -> Floats:
-    """Return points (68, 2), shares of the frame, in pixels of the picture."""
-    inverse = np.linalg.inv(frame[:, :2].astype(np.float64))
-    return np.asarray((points - frame[:, 2]) @ inverse.T, np.float32)
+def _cut(
+    parser: FaceParser, images_rgb: Sequence[Picture], frames: Sequence[Floats]
+) -> NDArray[np.uint8]:
+    pairs = zip(images_rgb, frames, strict=True)
+    return np.stack([cut_frame(image, frame, parser.input_px) for image, frame in pairs])

@@ -26,6 +26,8 @@ from .teacher import TaughtFace, read_faces
 
 log = logging.getLogger(__name__)
 
+LOG_NAME = "log.jsonl"
+
 
 @dataclass(frozen=True)
 class ParserTraining:
@@ -35,9 +37,9 @@ class ParserTraining:
     """The folder of the teacher's faces and the mask templates."""
     out: Path
     """Where checkpoint and log go."""
-    steps: int = 8000
-    batch: int = 32
-    learning_rate: float = 2e-3
+    steps: int = 6000
+    batch: int = 16
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
     warm_up: int = 300
     """Steps in which the learning rate rises; then it falls as a half cosine."""
@@ -130,7 +132,7 @@ def _tell(run: ParserTraining, step: int, means: NDArray[np.float64], seconds: f
         "landmarks": round(float(means[1]), 4),
         "seconds_per_step": round(seconds, 3),
     }
-    with (run.out / "log.jsonl").open("a", encoding="utf-8") as file:
+    with (run.out / LOG_NAME).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     log.info("%s", row)
 

@@ -1,0 +1,102 @@
+"""Overlays: a face with what was found on it drawn over it, for people to check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+
+from .parser.frames import cut_frame, to_frame
+from .parser.parse import ParsedFace
+from .pixels import Pixels
+from .regions import Points, region_weights
+
+PANEL_PX = 224
+PHOTOGRAPH_PX = 448
+# Regions are outlined in cells of this many a side.
+OUTLINE_PX = 112
+# What a face shows of itself is drawn in dull colours, what covers it in bright ones.
+PART_COLOURS = {
+    "background": (0, 0, 0),
+    "skin": (90, 110, 150),
+    "left_brow": (60, 70, 60),
+    "right_brow": (60, 70, 60),
+    "left_eye": (150, 170, 200),
+    "right_eye": (150, 170, 200),
+    "nose": (110, 130, 170),
+    "upper_lip": (150, 100, 110),
+    "inner_mouth": (170, 150, 150),
+    "lower_lip": (150, 100, 110),
+    "hair": (60, 55, 45),
+}
+TYPE_COLOURS = {
+    "mask": (0, 190, 255),
+    "hand": (255, 150, 60),
+    "eyewear": (190, 90, 255),
+    "hair": (255, 225, 60),
+    "object": (255, 60, 90),
+    "extraneous_face": (90, 230, 90),
+}
+# In the order of PARSED_CLASSES.
+PALETTE = np.array([*PART_COLOURS.values(), *TYPE_COLOURS.values()], np.uint8)
+SHOWN = 0.55
+LINE, POINT, OTHER = (255, 230, 60), (60, 255, 120), (160, 160, 160)
+
+
+def photograph(
+    image_rgb: Pixels, boxes: Sequence[Sequence[float]], points: Sequence[Points]
+) -> Pixels:
+    """Return the picture at most PHOTOGRAPH_PX wide and high, with boxes (x0, y0, x1, y1).
+
+    The first box is the main face's; `points` are its landmarks and the others', (n, 2) each.
+    """
+    scale = min(1.0, PHOTOGRAPH_PX / max(image_rgb.shape[:2]))
+    size = [max(1, round(side * scale)) for side in image_rgb.shape[1::-1]]
+    drawn = np.asarray(cv2.resize(image_rgb, size, interpolation=cv2.INTER_AREA), np.uint8).copy()
+    for number, box in reversed(list(enumerate(boxes))):
+        low, high = (tuple(round(v * scale) for v in part) for part in (box[:2], box[2:]))
+        cv2.rectangle(drawn, low, high, OTHER if number else LINE, 1)
+    for face in points:
+        _dots(drawn, face * np.float32(scale))
+    return drawn
+
+
+def part_map(image_rgb: Pixels, face: ParsedFace) -> Pixels:
+    """Return the upright face (PANEL_PX, PANEL_PX, 3) with its likeliest classes in colour."""
+    cut = cut_frame(image_rgb, face.frame, PANEL_PX)
+    classes = face.classes.argmax(axis=0).astype(np.uint8)
+    colours = PALETTE[classes]
+    laid = cv2.resize(colours, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_NEAREST)
+    seen = cv2.resize(classes, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_NEAREST) > 0
+    drawn = cut.copy()
+    drawn[seen] = cv2.addWeighted(cut, 1 - SHOWN, laid, SHOWN, 0)[seen]
+    _dots(drawn, to_frame(face.landmarks68_px, face.frame) * np.float32(PANEL_PX))
+    return drawn
+
+
+def regions(image_rgb: Pixels, face: ParsedFace, visible: Mapping[str, float]) -> Pixels:
+    """Return the upright face with every region's outline and the percentage that is visible."""
+    drawn = cut_frame(image_rgb, face.frame, PANEL_PX)
+    weights = region_weights(to_frame(face.landmarks68_px, face.frame), OUTLINE_PX)
+    for mask, (name, share) in zip(weights, visible.items(), strict=True):
+        large = cv2.resize(mask, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_LINEAR)
+        inside = (large > 0.5).astype(np.uint8)
+        outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, outlines, -1, LINE, 1)
+        if name != "face" and inside.any():
+            rows, columns = np.nonzero(inside)
+            _number(drawn, f"{100 * share:.0f}", round(columns.mean()), round(rows.mean()))
+    return drawn
+
+
+def _dots(drawn: Pixels, points: Points) -> None:
+    for x, y in points.tolist():
+        cv2.circle(drawn, (round(x), round(y)), 1, POINT, -1)
+
+
+def _number(drawn: Pixels, text: str, x: int, y: int) -> None:
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
+    place = (x - width // 2, y + height // 2)
+    for colour, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+        cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, thick, cv2.LINE_AA)

@@ -1,0 +1,40 @@
+"""The report's faces: what was taken for a face's parts and for what covers them, drawn."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from occlufer.config import BuildConfig
+from occlufer.outcome import Outcome
+from occlufer.page import paragraph, pictures
+from occlufer.workspace import Workspace
+
+SAMPLES_PER_BIN = 4
+
+
+def occluded_faces(known: list[Outcome], workspace: Workspace, config: BuildConfig) -> str:
+    """Return some published samples of each bin of severity, each with its panels."""
+    bins: dict[int, list[str]] = {}
+    for image in sorted(str(o.record.image) for o in known if o.reject is None):
+        severity = workspace.catalog.value("occlusion", image)["severity"]
+        bins.setdefault(severity, []).append(image)
+    if not bins:
+        return ""
+    page = import_module("occlufer.builders.inspect_page")
+    parts = [
+        f"<h3>from {severity} % of the face on: {len(bins[severity])} samples</h3>"
+        + "".join(pictures(p) for p in page.samples(_draw(bins[severity]), workspace, config))
+        for severity in sorted(bins)
+    ]
+    lead = (
+        "A fixed draw from each bin of severity: the sample with its box and landmarks, what the "
+        "parser took each place for, and how many percent of each region are visible."
+    )
+    key: str = page.key()
+    return paragraph(lead) + key + "".join(parts)
+
+
+def _draw(images: list[str]) -> list[str]:
+    """Return evenly chosen ones; images are named by hashes, so that their order is random."""
+    step = max(1, len(images) // SAMPLES_PER_BIN)
+    return images[::step][:SAMPLES_PER_BIN]
