@@ -1,4 +1,4 @@
-"""Covered faces of which it is known what covers them: people whom the parser has never seen."""
+"""Covered faces of which it is known what covers them: photographs the parser has never seen."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class HeldOut:
         side = bare.image_rgb.shape[0]
         large = np.asarray(cv2.resize(bare.face, (side, side)), np.float32)
         distance = _distances(large, rng)
-        texture = cv2.resize(self.donor(rng).rgb, (side, side), interpolation=cv2.INTER_AREA)
+        texture = _texture(self.donor(rng).rgb, side, rng)
         order = np.argsort(distance.ravel())
         reached = np.cumsum(large.ravel()[order]) / large.sum()
         made = []
@@ -96,6 +96,13 @@ class HeldOut:
             small = _small(over)
             made.append(Covered(image, small, bare.face, bare.landmarks68))
         return made
+
+
+def _texture(rgb: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a piece of a picture, a sixth to a half of its side, enlarged: no face as a whole."""
+    size = int(rng.integers(rgb.shape[0] // 6, rgb.shape[0] // 2))
+    top, left = (int(rng.integers(0, rgb.shape[0] - size)) for _ in range(2))
+    return np.asarray(cv2.resize(rgb[top : top + size, left : left + size], (side, side)), np.uint8)
 
 
 def _small(mask: Floats) -> Floats:

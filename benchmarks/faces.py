@@ -23,7 +23,8 @@ from _timing import spreads, timed
 from numpy.typing import NDArray
 
 from occlufer.builders.covers import covers
-from occlufer.builders.detectors import open_detector
+from occlufer.builders.detectors import Face, open_detector
+from occlufer.builders.faces import main_face
 from occlufer.builders.inspect import Inspected, InspectedFace, inspect_pictures
 from occlufer.builders.landmarks import first_landmarks
 from occlufer.builders.occlusion import occlusion
@@ -32,7 +33,7 @@ from occlufer.builders.parser.parse import ParsedFace, Parsers, parse_faces
 from occlufer.builders.parts import open_parsers
 from occlufer.builders.pixels import decode_rgb
 from occlufer.config import BuildConfig, OcclusionConfig, SourceConfig
-from occlufer.face_parser import PARSED_CLASSES
+from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import OCCLUSION_TYPES
 
 CORES, BATCH, REPEATS = 2, 64, 5
@@ -41,6 +42,7 @@ RATIOS = (0.0, 0.1, 0.2, 0.3)
 NEAR_30 = (0.25, 0.35)
 FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
 UPRIGHT = np.eye(2, 3, dtype=np.float32)
+EVERYWHERE = np.ones((MAP_PX, MAP_PX), np.bool_)
 Floats = NDArray[np.float32]
 
 
@@ -229,7 +231,7 @@ def ordered(held_out: HeldOut, parsers: Parsers) -> float:
 
 
 def measured(faces: Sequence[Covered], parsers: Parsers) -> list[float]:
-    """Return the occlusion ratio of each face as a build has it."""
+    """Return the occlusion ratio of each face, parsed in the frame in which it is given."""
     settings = OcclusionConfig()
     return [float(occlusion(covers(one), 0.0, settings)["ratio"]) for one in parsed(faces, parsers)]
 
@@ -240,7 +242,9 @@ def parsed(faces: Sequence[Covered], parsers: Parsers) -> Iterable[ParsedFace]:
         images = np.stack([face.image_rgb for face in faces[start : start + BATCH]])
         classes, points = parsers.parts.parse(images)
         assert points is not None
-        yield from (ParsedFace(p, c, UPRIGHT) for p, c in zip(points, classes, strict=True))
+        yield from (
+            ParsedFace(p, c, UPRIGHT, EVERYWHERE) for p, c in zip(points, classes, strict=True)
+        )
 
 
 # speed -------------------------------------------------------------------------------------------
@@ -252,8 +256,7 @@ def speed(folder: Path, parsers: Parsers) -> dict[str, Any]:
     data = [path.read_bytes() for path in paths]
     images = [decode_rgb(one) for one in data]
     detector = open_detector("yunet", folder / "weights")
-    boxes = [np.array([0, 0, *image.shape[1::-1]], np.float32) for image in images]
-    starts = [first_landmarks((), box) for box in boxes]
+    starts = [_start(detector.detect(image), image) for image in images]
     calls: dict[str, Callable[[], object]] = {
         "decode": lambda: [decode_rgb(one) for one in data],
         "detect": lambda: [detector.detect(image) for image in images],
@@ -272,6 +275,14 @@ def speed(folder: Path, parsers: Parsers) -> dict[str, Any]:
         "batch": BATCH,
         "cores": CORES,
     }
+
+
+def _start(found: list[Face], image_rgb: NDArray[np.uint8]) -> Floats:
+    height, width = image_rgb.shape[:2]
+    main = main_face(found, width, height)
+    points5 = () if main is None else main.points5_px
+    start: Floats = first_landmarks(points5, (0, 0, width, height))
+    return start
 
 
 if __name__ == "__main__":

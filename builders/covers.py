@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES
-from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
+from occlufer.schema import OCCLUSION_TYPES, REGIONS
 
 from .parser.frames import to_frame
 from .parser.parse import ParsedFace
@@ -17,9 +17,6 @@ from .regions import region_weights
 Floats = NDArray[np.float32]
 
 _FIRST_TYPE = PARSED_CLASSES.index(OCCLUSION_TYPES[0])
-# What a face shows where nothing covers it. Background and hair around it say nothing of it: an
-# outline drawn through 68 points is never quite the face's own.
-_FACE = [PARSED_CLASSES.index(name) for name in FACE_PARTS[1:-1] if name != "hair"]
 # A type is as sure as it is where it is surest: on this share of the face.
 PEAK_SHARE = 0.03
 
@@ -27,14 +24,17 @@ PEAK_SHARE = 0.03
 def covers(face: ParsedFace) -> dict[str, Any]:
     """Return `covered` {region: {type: share}} and `peaks` {type: probability}, all in [0, 1].
 
-    A share is of what of the region is face or occluder, each place counted by its probabilities.
-    A peak is the mean probability of the type on the PEAK_SHARE of the face where it is likeliest.
+    A place is covered where some occluder is likelier than none; it counts for the types by their
+    probabilities. What lies beyond the picture's edge is left out. A peak is the mean probability
+    of the type on the PEAK_SHARE of the face where it is likeliest.
     """
-    weights = region_weights(to_frame(face.landmarks68_px, face.frame), MAP_PX)
+    landmarks = to_frame(face.landmarks68_px, face.frame)
+    weights = region_weights(landmarks, MAP_PX) * face.inside
     types = face.classes[_FIRST_TYPE:]
-    counted = types.sum(axis=0) + face.classes[_FACE].sum(axis=0)
-    totals = np.maximum((weights * counted).sum(axis=(1, 2)), 1e-6)
-    shares = np.einsum("rhw,thw->rt", weights, types) / totals[:, None]
+    occluder = types.sum(axis=0)
+    told = types / np.maximum(occluder, 1e-6) * (occluder > 0.5)
+    totals = np.maximum(weights.sum(axis=(1, 2)), 1e-6)
+    shares = np.einsum("rhw,thw->rt", weights, told) / totals[:, None]
     return {
         "covered": {
             region: dict(zip(OCCLUSION_TYPES, row, strict=True))

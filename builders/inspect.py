@@ -18,7 +18,7 @@ from .faces import by_importance
 from .landmarks import first_landmarks
 from .occlusion import extraneous_overlap, occlusion
 from .parser.parse import ParsedFace, Parsers, parse_faces
-from .parts import PASSES, open_parsers
+from .parts import open_parsers
 from .pixels import BadImageError, Pixels, decode_rgb
 
 
@@ -72,6 +72,8 @@ class Inspector:
 
     def look(self, path: Path) -> Inspected:
         """Return what the picture at `path` shows; a bad file is told, not raised."""
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            return Inspected(path, error="found no regular file, expected a picture")
         try:
             image_rgb = decode_rgb(path.read_bytes())
         except BadImageError as error:
@@ -91,7 +93,7 @@ class Inspector:
         whole = (0.0, 0.0, float(width), float(height))
         faces = found or [Face(whole, (), 0.0)]
         starts = [first_landmarks(face.points5_px, face.box_xyxy_px) for face in faces]
-        parsed = parse_faces(self.parsers, [image_rgb] * len(faces), starts, PASSES[bool(found)])
+        parsed = parse_faces(self.parsers, [image_rgb] * len(faces), starts)
         for number, (face, shown) in enumerate(zip(faces, parsed, strict=True)):
             others = [list(o.box_xyxy_px) for i, o in enumerate(faces) if i != number]
             overlap = extraneous_overlap(list(face.box_xyxy_px), others)

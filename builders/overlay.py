@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from occlufer.schema import REGIONS
+
 from .parser.frames import cut_frame, to_frame
 from .parser.parse import ParsedFace
 from .pixels import Pixels
@@ -79,14 +81,14 @@ def regions(image_rgb: Pixels, face: ParsedFace, visible: Mapping[str, float]) -
     """Return the upright face with every region's outline and the percentage that is visible."""
     drawn = cut_frame(image_rgb, face.frame, PANEL_PX)
     weights = region_weights(to_frame(face.landmarks68_px, face.frame), OUTLINE_PX)
-    for mask, (name, share) in zip(weights, visible.items(), strict=True):
+    for mask, name in zip(weights, REGIONS, strict=True):
         large = cv2.resize(mask, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_LINEAR)
         inside = (large > 0.5).astype(np.uint8)
         outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, outlines, -1, LINE, 1)
         if name != "face" and inside.any():
             rows, columns = np.nonzero(inside)
-            _number(drawn, f"{100 * share:.0f}", round(columns.mean()), round(rows.mean()))
+            _number(drawn, f"{100 * visible[name]:.0f}", round(columns.mean()), round(rows.mean()))
     return drawn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,6 @@ from .parser.parse import ParsedFace, Parsers, parse_faces
 from .pixels import Pixels, decode_rgb
 
 VERSION = 1
-# A face that no detector has found is looked for by the parser itself: from the middle of its
-# picture, in steps.
-PASSES = {True: 1, False: 3}
 
 
 def stage(config: BuildConfig) -> ImageStage:
@@ -29,6 +26,7 @@ def stage(config: BuildConfig) -> ImageStage:
     return ImageStage("parts", ("faces",), ("faces",), params(config), function)
 
 
+@cache
 def open_parsers(settings: OcclusionConfig) -> Parsers:
     """Return the built-in parser, and beside it the one that the config names."""
     built_in = open_parser("built_in", None)
@@ -60,7 +58,7 @@ def find_parts(item: ImageItem, parsers: Parsers) -> Result:
 def parse_one(image_rgb: Pixels, points5_px: Any, box_xyxy_px: Any, parsers: Parsers) -> ParsedFace:
     """Return the face with these five points; without any, the one in the middle of the box."""
     start = first_landmarks(points5_px, box_xyxy_px)
-    (face,) = parse_faces(parsers, [image_rgb], [start], PASSES[len(points5_px) > 0])
+    (face,) = parse_faces(parsers, [image_rgb], [start])
     return face
 
 

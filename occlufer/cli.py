@@ -56,6 +56,7 @@ GO_ON = "what is done is kept, run the same command to go on"
 GOING_ON = {
     "baseline-train": "the last whole epoch is kept, add --resume to go on",
     "dedup": "nothing was written",
+    "inspect": "what was printed is all there is",
     "leaks": "nothing was registered",
     "sources": "nothing was written",
 }

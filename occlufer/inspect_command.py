@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from occlufer.errors import UsageError
+
 PAGE = Path("inspect.html")
 
 
@@ -28,18 +30,33 @@ def run(arguments: argparse.Namespace) -> None:
     from occlufer.config import config_at
 
     config = config_at(arguments.config)
-    found = import_module("occlufer.builders.inspect").inspect_pictures(arguments.images, config)
     out = arguments.out or (None if arguments.json else PAGE)
+    if out is not None:
+        _begin(out, arguments.images)
+    found = import_module("occlufer.builders.inspect").inspect_pictures(arguments.images, config)
     told = _told(found, arguments.json)
     if out is None:
         for _ in told:
             pass
         return
     text = import_module("occlufer.builders.inspect_page").inspection_page(told)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    # Paths may be no UTF-8.
+    _part(out).write_text(text, encoding="utf-8", errors="backslashreplace")
+    _part(out).replace(out)
     if not arguments.json:
         print(f"drawn: {out}")
+
+
+def _begin(out: Path, images: list[Path]) -> None:
+    """Raise if the page cannot be written: before the work, not after it."""
+    if any(out.resolve() == image.resolve() for image in images):
+        raise UsageError(f"--out {out}: is one of the pictures, expected another name")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _part(out).touch()
+
+
+def _part(out: Path) -> Path:
+    return out.with_name(f".{out.name}.part")
 
 
 def _told(found: Any, as_json: bool) -> Iterator[Any]:

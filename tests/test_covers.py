@@ -17,6 +17,7 @@ from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 
 UPRIGHT = np.eye(2, 3, dtype=np.float32)
+EVERYWHERE = np.ones((MAP_PX, MAP_PX), np.bool_)
 POINTS = (MEAN_FACE68 * 0.6 + 0.2).astype(np.float32)
 SKIN = FACE_PARTS.index("skin")
 FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
@@ -24,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 def parsed(classes: Floats) -> ParsedFace:
-    return ParsedFace(POINTS, classes, UPRIGHT)
+    return ParsedFace(POINTS, classes, UPRIGHT, EVERYWHERE)
 
 
 def all_skin() -> Floats:
@@ -60,7 +61,7 @@ def test_what_covers_one_region_counts_there(region: str, kind: str) -> None:
     assert found["peaks"][kind] == pytest.approx(min(1.0, expected / PEAK_SHARE), abs=0.25)
 
 
-def test_background_and_hair_inside_the_outline_say_nothing() -> None:
+def test_background_and_hair_inside_the_outline_cover_nothing() -> None:
     weights = dict(zip(REGIONS, region_weights(POINTS, MAP_PX), strict=True))
     classes = covered_by("mask", weights["mouth"] > 0)
     before = covers(parsed(classes))["covered"]
@@ -69,11 +70,23 @@ def test_background_and_hair_inside_the_outline_say_nothing() -> None:
         changed = classes.copy()
         changed[:, top] = 0
         changed[FACE_PARTS.index(name)][top] = 1
-        after = covers(parsed(changed))["covered"]
-        assert sum(after["forehead"].values()) == 0
-        assert after["mouth"] == before["mouth"]
-        # The mouth is now a larger share of the face that is left.
-        assert after["face"]["mask"] > before["face"]["mask"]
+        assert covers(parsed(changed))["covered"] == before
+
+
+def test_what_lies_beyond_the_picture_is_not_counted() -> None:
+    weights = dict(zip(REGIONS, region_weights(POINTS, MAP_PX), strict=True))
+    classes = covered_by("object", weights["forehead"] > 0)
+    inside = weights["forehead"] == 0
+    cut = ParsedFace(POINTS, classes, UPRIGHT, inside)
+    found = covers(cut)
+    assert found["covered"]["face"]["object"] == 0
+    assert found["peaks"]["object"] == 0
+    half = classes.copy()
+    half[:, :, : MAP_PX // 2] = 0
+    half[FIRST_TYPE, :, : MAP_PX // 2] = 1  # a mask on the left half
+    seen = covers(ParsedFace(POINTS, half, UPRIGHT, inside))["covered"]["face"]["mask"]
+    left = weights["face"] * inside
+    assert seen == pytest.approx(left[:, : MAP_PX // 2].sum() / left.sum(), abs=1e-5)
 
 
 def test_cells_belong_to_regions_as_much_as_they_lie_in_them() -> None:
@@ -94,20 +107,19 @@ def test_shares_are_what_the_sums_say(seed: int) -> None:
     logits = rng.normal(0, 3, (len(PARSED_CLASSES), MAP_PX, MAP_PX))
     classes = (np.exp(logits) / np.exp(logits).sum(axis=0)).astype(np.float32)
     found = covers(parsed(classes))["covered"]
-    hair = FACE_PARTS.index("hair")
     for region, weights in zip(REGIONS, region_weights(POINTS, MAP_PX), strict=True):
-        total = 0.0
         by_type = dict.fromkeys(OCCLUSION_TYPES, 0.0)
         for row, column in np.argwhere(weights > 0):
-            place, weight = classes[:, row, column], float(weights[row, column])
-            total += weight * float(place.sum() - place[0] - place[hair])
-            for number, kind in enumerate(OCCLUSION_TYPES):
-                by_type[kind] += weight * float(place[FIRST_TYPE + number])
+            place = classes[FIRST_TYPE:, row, column]
+            if place.sum() > 0.5:
+                for number, kind in enumerate(OCCLUSION_TYPES):
+                    share = float(place[number] / place.sum())
+                    by_type[kind] += float(weights[row, column]) * share
         for kind, summed in by_type.items():
-            assert found[region][kind] == pytest.approx(summed / total, abs=1e-4)
+            assert found[region][kind] == pytest.approx(summed / weights.sum(), abs=1e-4)
 
 
 def test_a_face_out_of_the_picture_has_an_answer_too() -> None:
-    far = ParsedFace(POINTS + np.float32(9), all_skin(), UPRIGHT)
+    far = ParsedFace(POINTS + np.float32(9), all_skin(), UPRIGHT, EVERYWHERE)
     found = covers(far)
     assert all(0 <= v <= 1 for row in found["covered"].values() for v in row.values())

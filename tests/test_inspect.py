@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from PIL import Image
 from occlufer.builders.inspect import Inspected, inspect_pictures
 from occlufer.builders.inspect_page import inspection_page
 from occlufer.builders.occlusion import extraneous_overlap
+from occlufer.builders.overlay import regions
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DEFAULT_CONFIG, BuildConfig
 from occlufer.schema import OCCLUSION_TYPES, REGIONS
@@ -199,10 +201,76 @@ def test_the_page_shows_every_picture_and_every_error(tmp_path: Path, run_cli: R
     assert "<script>" not in text
 
 
+def test_a_name_that_is_no_utf_8_is_told_and_drawn(tmp_path: Path, run_cli: RunCli) -> None:
+    path = tmp_path / os.fsdecode(b"n\xff.png")
+    try:
+        Image.fromarray(drawn()).save(path)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    done = run_cli("inspect", path.name, "--out", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "covered" in done.stdout
+    assert "\\udcff" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_picture_is_never_overwritten_by_the_page(tmp_path: Path, run_cli: RunCli) -> None:
+    Image.fromarray(drawn()).save(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    done = run_cli("inspect", "a.png", "--out", "a.png", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--out a.png: is one of the pictures" in done.stderr
+    assert done.stdout == ""
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, run_cli: RunCli
+) -> None:
+    Image.fromarray(drawn()).save(tmp_path / "a.png")
+    (tmp_path / "file").write_text("")
+    done = run_cli("inspect", "a.png", "--out", "file/page.html", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (found,) = inspected([tmp_path / "pipe"])
+    assert "found no regular file" in found.error
+
+
+@pytest.mark.parametrize("degrees", [-45, -20, 20, 45])
+def test_a_turned_face_has_the_same_landmarks(
+    degrees: int, astronaut: Image.Image, yunet: BuildConfig, tmp_path: Path
+) -> None:
+    astronaut.crop((100, 0, 356, 256)).resize((512, 512)).save(tmp_path / "a.png")
+    upright = Image.open(tmp_path / "a.png")
+    upright.rotate(degrees, resample=Image.Resampling.BICUBIC).save(tmp_path / "b.png")
+    plain, turned = (
+        one.faces[0] for one in inspected([tmp_path / "a.png", tmp_path / "b.png"], yunet)
+    )
+    turn = np.radians(degrees)
+    back = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    expected = (plain.parsed.landmarks68_px - 256) @ back + 256
+    apart = np.linalg.norm(turned.parsed.landmarks68_px - expected, axis=1).mean()
+    assert apart < 0.06 * np.linalg.norm(expected[36] - expected[45])
+    assert turned.occlusion["ratio"] < 0.1
+
+
+def test_percentages_stand_on_their_own_regions(astronaut: Image.Image, tmp_path: Path) -> None:
+    astronaut.save(tmp_path / "a.png")
+    (found,) = inspected([tmp_path / "a.png"])
+    assert found.image_rgb is not None
+    visible = {name: number / 10 for number, name in enumerate(REGIONS)}
+    told = regions(found.image_rgb, found.faces[0].parsed, visible)
+    by_name = regions(found.image_rgb, found.faces[0].parsed, dict(sorted(visible.items())))
+    assert np.array_equal(told, by_name)
+
+
 def test_a_crowd_is_drawn_in_part_and_counted_as_a_whole(tmp_path: Path) -> None:
     Image.fromarray(drawn()).save(tmp_path / "a.png")
     (one,) = inspected([tmp_path / "a.png"])
     text = inspection_page([Inspected(one.path, one.faces * 12, one.image_rgb)])
-    if one.faces[0].score:
-        assert "12 faces, the first 8 drawn" in text
+    assert one.faces[0].score
+    assert "12 faces, the first 8 drawn" in text
     assert text.count("data:image/jpeg") == 1 + 2 * 8

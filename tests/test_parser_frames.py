@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.builders.parser.frames import cut_frame, frame_of_points, from_frame, to_frame
+from occlufer.builders.parser.frames import (
+    cells_inside,
+    cut_frame,
+    frame_of_points,
+    from_frame,
+    to_frame,
+)
 from occlufer.builders.parser.parse import Parsers, parse_faces
 from occlufer.builders.synthetic import MEAN_FACE68
 from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, MAP_PX, PARSED_CLASSES, FaceParser
@@ -74,12 +82,49 @@ def test_a_frame_beyond_the_picture_is_black() -> None:
     assert cut_frame(image, far, SIDE_PX).max() == 0
 
 
+def test_the_cells_that_lie_in_the_picture_are_known() -> None:
+    image = np.zeros((30, 40, 3), np.uint8)
+    # Shows x from -20 to 60 and y from -15 to 45 of the picture.
+    frame = np.array([[1 / 80, 0, 0.25], [0, 1 / 60, 0.25]], np.float32)
+    expected = np.zeros((8, 8), np.bool_)
+    expected[2:6, 2:6] = True
+    assert np.array_equal(cells_inside(frame, image, 8), expected)
+
+
+def test_a_face_that_lies_otherwise_than_was_thought_is_looked_at_again() -> None:
+    looks = []
+    turned = frame_of_points(_turned(1.0))
+
+    def points(faces_rgb: NDArray[np.uint8]) -> tuple[Floats, Floats | None]:
+        """Find the face of the picture, which is turned by one radian, wherever the frame is."""
+        looks.append(len(faces_rgb))
+        classes, _ = _brightest(faces_rgb)
+        seen = MEAN_UPRIGHT if len(looks) > 1 else to_frame(_turned(1.0), frame_of_points(START))
+        return classes, np.repeat(seen[None], len(faces_rgb), axis=0)
+
+    parser = FaceParser("p", "", SIDE_PX, points)
+    image = np.full((300, 300, 3), 90, np.uint8)
+    (face,) = parse_faces(Parsers(parser, parser), [image], [START])
+    assert looks == [1, 1]
+    assert np.allclose(face.frame, turned, atol=1e-4)
+
+
+START = (MEAN_FACE68 * 150 + 75).astype(np.float32)
+
+
+def _turned(turn: float) -> Floats:
+    cos, sin = np.cos(turn), np.sin(turn)
+    turned = (START - 150) @ np.array([[cos, sin], [-sin, cos]]) + 150
+    return np.asarray(turned, np.float32)
+
+
+MEAN_UPRIGHT = to_frame(START, frame_of_points(START))
+
+
 def test_a_cut_of_a_large_picture_is_that_of_the_whole(
-    textured: object,
+    textured: Callable[..., NDArray[np.uint8]],
 ) -> None:
-    make = textured
-    assert callable(make)
-    image = make(5, 1200, 1600)
+    image = textured(5, 1200, 1600)
     points = (MEAN_FACE68 - 0.5) * 300 + np.array([700, 500])
     frame = frame_of_points(points.astype(np.float32))
     cut = cut_frame(image, frame, SIDE_PX)

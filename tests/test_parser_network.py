@@ -104,6 +104,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         read_weights(path)
 
 
+def test_the_card_names_the_weights_that_are_shipped() -> None:
+    card = (Path(__file__).parents[1] / "cards/face_parser.md").read_text(encoding="utf-8")
+    assert f"`{open_built_in().weights_sha256}`" in card
+
+
 def test_the_parser_in_the_package_keeps_the_contract() -> None:
     check_parser(open_built_in())
 

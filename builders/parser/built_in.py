@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from occlufer.face_parser import FaceParser
 
 from .network import INPUT_PX, ParserNet, fused
 
+# More faces at a time do not fit into a processor's cache.
+AT_ONCE = 8
 WEIGHTS = Path(__file__).with_name("weights.safetensors")
 
 
@@ -25,7 +27,7 @@ def save_weights(net: ParserNet, path: Path) -> None:
         for name, value in net.state_dict().items()
         if not name.endswith("num_batches_tracked")  # only training counts them
     }
-    save_file(halves, path)
+    path.write_bytes(save(halves))  # save_file would keep others from reading it
 
 
 def read_weights(path: Path) -> ParserNet:
@@ -45,10 +47,13 @@ def open_built_in(path: Path = WEIGHTS) -> FaceParser:
     net = read_weights(path)
 
     def parse(faces_rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        pixels = torch.from_numpy(faces_rgb).permute(0, 3, 1, 2).float() / 255
+        maps, points = [], []
         with torch.inference_mode():
-            logits, points = net(pixels)
-            return logits.softmax(dim=1).numpy(), points.numpy()
+            for faces in torch.from_numpy(faces_rgb).split(AT_ONCE):  # type: ignore[no-untyped-call]
+                logits, found = net(faces.permute(0, 3, 1, 2).float() / 255)
+                maps.append(logits.softmax(dim=1).numpy())
+                points.append(found.numpy())
+        return np.concatenate(maps), np.concatenate(points)
 
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return FaceParser("built_in", sha256, INPUT_PX, parse)

@@ -13,7 +13,7 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 def photographed(image_rgb: Picture, rng: np.random.Generator) -> Picture:
     """Return the picture (H, W, 3) under another light, tone, sharpness and compression.
 
-    Now and then it is grey, only 40 pixels wide, dark, or badly compressed.
+    Now and then it is grey, only 24 to 90 pixels wide, dark, or badly compressed.
     """
     image = image_rgb.astype(np.float32)
     if rng.random() < 0.7:

@@ -67,6 +67,16 @@ def _window(
     return image_rgb[low[1] : high[1], low[0] : high[0]], low.astype(np.float64)
 
 
+def cells_inside(frame: Floats, image_rgb: Picture, cells: int) -> NDArray[np.bool_]:
+    """Return which of the frame's cells x cells have their centre in the picture (H, W, 3)."""
+    centres = (np.arange(cells, dtype=np.float32) + 0.5) / cells
+    x, y = np.meshgrid(centres, centres)
+    places = from_frame(np.stack([x.ravel(), y.ravel()], axis=1), frame)
+    height, width = image_rgb.shape[:2]
+    inside = (places >= 0).all(axis=1) & (places < (width, height)).all(axis=1)
+    return np.asarray(inside.reshape(cells, cells), np.bool_)
+
+
 def to_frame(points_px: Floats, frame: Floats) -> Floats:
     """Return points (n, 2) of the picture as shares of the frame."""
     return np.asarray(points_px @ frame[:, :2].T + frame[:, 2], np.float32)

@@ -9,11 +9,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.face_parser import MAP_PX, PARSED_CLASSES, FaceParser
+from occlufer.face_parser import FACE_CENTRE, MAP_PX, PARSED_CLASSES, FaceParser
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 
 from ..regions import region_weights
-from .frames import Floats, Picture, cut_frame, frame_of_points, from_frame, to_frame
+from .frames import (
+    Floats,
+    Picture,
+    cells_inside,
+    cut_frame,
+    frame_of_points,
+    from_frame,
+    to_frame,
+)
 
 _FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
 # {number of a part: number of the occluder that it is where a face should be}
@@ -21,6 +29,14 @@ COVERS = {
     FACE_PARTS.index("background"): _FIRST_TYPE + OCCLUSION_TYPES.index("object"),
     FACE_PARTS.index("hair"): _FIRST_TYPE + OCCLUSION_TYPES.index("hair"),
 }
+# How often a face is looked at, at most, and what makes it worth another look: training has shown
+# the network faces turned, sized and shifted so much, but few.
+MOST_LOOKS = 3
+ASTRAY_TURN = 0.26  # radians
+ASTRAY_SCALE = 1.3
+ASTRAY_SHIFT = 0.12  # of the frame
+# Landmarks so much smaller or larger than the face that was looked for are those of none.
+NO_FACE_SCALE = 4.0
 # Outlines through 68 points err by about a cell or two.
 EDGE_CELLS = 5
 
@@ -35,6 +51,8 @@ class ParsedFace:
     """Probabilities (17, MAP_PX, MAP_PX) of PARSED_CLASSES in the face's own frame."""
     frame: Floats
     """(2, 3): from pixels of the picture to shares of that frame."""
+    inside: NDArray[np.bool_]
+    """(MAP_PX, MAP_PX): which places of the frame lie in the picture."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +64,62 @@ class Parsers:
 
 
 def parse_faces(
-    parsers: Parsers,
-    images_rgb: Sequence[Picture],
-    starts68_px: Sequence[Floats],
-    passes: int = 1,
+    parsers: Parsers, images_rgb: Sequence[Picture], starts68_px: Sequence[Floats]
 ) -> list[ParsedFace]:
     """Return what each picture (H, W, 3) shows, one face each.
 
-    `starts68_px` are landmarks (68, 2) as a detector's points or a box suggest them; each further
-    pass starts from the landmarks that the former has found.
+    `starts68_px` are landmarks (68, 2) as a detector's points or a box suggest them. A face that
+    turns out to lie otherwise than they say is looked at again, from where it was found.
     """
-    points = list(starts68_px)
-    for _ in range(passes):
-        frames = [frame_of_points(p) for p in points]
-        classes, found = parsers.points.parse(_cut(parsers.points, images_rgb, frames))
-        assert found is not None, f"{parsers.points.name} knows no landmarks"
-        points = [from_frame(p, f) for p, f in zip(found, frames, strict=True)]
-    if parsers.parts is not parsers.points:
-        frames = [frame_of_points(p) for p in points]
-        classes, _ = parsers.parts.parse(_cut(parsers.parts, images_rgb, frames))
-        classes = np.stack(
-            [
-                _covers_told(c, to_frame(p, f))
-                for c, p, f in zip(classes, points, frames, strict=True)
-            ]
-        )
-    return [ParsedFace(p, c, f) for p, c, f in zip(points, classes, frames, strict=True)]
+    faces = _looked_at(parsers.points, images_rgb, starts68_px)
+    for _ in range(MOST_LOOKS - 1):
+        astray = [i for i, face in enumerate(faces) if _is_astray(face)]
+        starts = [faces[i].landmarks68_px for i in astray]
+        again = _looked_at(parsers.points, [images_rgb[i] for i in astray], starts)
+        for i, face in zip(astray, again, strict=True):
+            faces[i] = face
+    if parsers.parts is parsers.points:
+        return faces
+    return _parted(parsers.parts, images_rgb, [face.landmarks68_px for face in faces])
+
+
+def _looked_at(
+    parser: FaceParser, images_rgb: Sequence[Picture], starts68_px: Sequence[Floats]
+) -> list[ParsedFace]:
+    if not images_rgb:
+        return []
+    frames = [frame_of_points(start) for start in starts68_px]
+    classes, points = parser.parse(_cut(parser, images_rgb, frames))
+    assert points is not None, f"{parser.name} knows no landmarks"
+    return [
+        ParsedFace(from_frame(p, f), c, f, cells_inside(f, image, MAP_PX))
+        for p, c, f, image in zip(points, classes, frames, images_rgb, strict=True)
+    ]
+
+
+def _parted(
+    parser: FaceParser, images_rgb: Sequence[Picture], landmarks68_px: Sequence[Floats]
+) -> list[ParsedFace]:
+    """Return the faces with these landmarks as a parser of parts alone sees them."""
+    frames = [frame_of_points(points) for points in landmarks68_px]
+    classes, _ = parser.parse(_cut(parser, images_rgb, frames))
+    return [
+        ParsedFace(p, _covers_told(c, to_frame(p, f)), f, cells_inside(f, image, MAP_PX))
+        for p, c, f, image in zip(landmarks68_px, classes, frames, images_rgb, strict=True)
+    ]
+
+
+def _is_astray(face: ParsedFace) -> bool:
+    """Return whether the landmarks lie far from where the face was thought to lie."""
+    change = frame_of_points(to_frame(face.landmarks68_px, face.frame))
+    turn = abs(float(np.arctan2(change[1, 0], change[0, 0])))
+    scale = float(np.hypot(change[0, 0], change[1, 0]))
+    if not 1 / NO_FACE_SCALE < scale < NO_FACE_SCALE:
+        return False
+    middle = change[:, :2] @ np.array(FACE_CENTRE, np.float32) + change[:, 2]
+    shift = float(np.linalg.norm(middle - np.array(FACE_CENTRE)))
+    sized = scale > ASTRAY_SCALE or scale < 1 / ASTRAY_SCALE
+    return turn > ASTRAY_TURN or sized or shift > ASTRAY_SHIFT
 
 
 def _covers_told(classes: Floats, landmarks68: Floats) -> Floats:

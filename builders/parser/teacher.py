@@ -39,7 +39,7 @@ class TaughtFace:
 
 
 def read_faces(folder: Path) -> tuple[list[TaughtFace], list[TaughtFace]]:
-    """Return the faces to train on, and those held out; no person is among both.
+    """Return the faces to train on, and those held out; nobody with a name is among both.
 
     `folder` holds PICTURES, MESHES and MANIFEST. Whoever is shown in the test pictures that the
     manifest names is held out, and of the nameless ones their copies and a fixed share, by name.
