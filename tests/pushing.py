@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 
 from occlufer.config import AnnotationConfig, BuildConfig
+from occlufer.pipeline import stages_before
 from occlufer.vote_log import LABELLING
 from occlufer.workspace import open_workspace
 
 VARIABLE = "OCCLUFER_TEST_TOKEN"
-STAGES = ("faces", "occlusion", "hashes", "rights", "dedup")
+STAGES = stages_before("labels")
 
 
 def ready(built: BuildConfig, folder: Path) -> BuildConfig:

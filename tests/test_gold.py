@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from occlufer.annotation.gold import read_gold
 from occlufer.errors import MissingError, UsageError
+from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Reject, Result
 from occlufer.schema import ANSWERS
 from occlufer.workspace import Workspace
 
-STAGES = ("faces", "occlusion", "hashes", "rights", "dedup")
+STAGES = stages_before("labels")
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_the_plain_command_goes_on_after_a_kill_and_does_nothing_twice(
     assert again.returncode == 0, again.stderr
     lines = [line.split(maxsplit=1) for line in again.stderr.splitlines()]
     said = {words[0]: words[1] for words in lines if len(words) == 2}
-    for stage in ("gather", "faces", "occlusion", "hashes"):
+    for stage in ("gather", "faces", "parts", "occlusion", "hashes"):
         assert said[stage] == "nothing to do"
     assert said["dedup"] != "nothing to do"
     assert outcome(folder) == undisturbed

@@ -82,6 +82,7 @@ def put_found(workspace: Workspace, textured: Textured) -> None:
         image = image_of(number)
         found = {name: in_hex(words) for name, words in hashes(number).items()}
         catalog.put_results("faces", [Result(image, faces)])
+        catalog.put_results("parts", [Result(image)])
         catalog.put_results("occlusion", [Result(image, {}, Reject("x") if number == 5 else None)])
         catalog.put_results("hashes", [Result(image, {**found, "size_bytes": 9})])
         catalog.put_results("rights", [Result(image, {"rights": "index_only"})])

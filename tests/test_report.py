@@ -16,6 +16,7 @@ from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import MissingError
 from occlufer.outcome import Outcome
 from occlufer.page import page, strip, table, text
+from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.report import write_report
 from occlufer.report_sources import lost_labels, occlusion_lists
@@ -96,7 +97,7 @@ def test_scores_count_by_hand(tmp_path: Path) -> None:
         ]
     )
     drop = Reject("duplicate", "")
-    for stage in ("faces", "occlusion", "hashes", "rights"):
+    for stage in stages_before("dedup"):
         catalog.put_results(stage, [Result(image) for image in "abcde"])
     catalog.put_results(
         "dedup",

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from occlufer.annotation.wanted import Candidate, ordered, priority, wanted_images
 from occlufer.config import AnnotationConfig, BuildConfig, SourceConfig
+from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.schema import LABELS, OCCLUSION_TYPES
 from occlufer.workspace import Workspace
 
-STAGES = ("faces", "occlusion", "hashes", "rights", "dedup")
+STAGES = stages_before("labels")
 
 
 def config(votes: int = 0, share: float = 1.0) -> BuildConfig:
