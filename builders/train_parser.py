@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
+import sys
 from pathlib import Path
+
+from occlufer.errors import OccluferError
 
 from .parser.built_in import save_weights
 from .parser.provenance import CURVES_NAME, DATA_NAME, data_lines, draw_curves
@@ -28,9 +31,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=ParserTraining.seed)
     run = ParserTraining(**vars(parser.parse_args(argv)))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        _train(run)
+    except OccluferError as error:
+        sys.exit(f"train_parser: {error}")
+
+
+def _train(run: ParserTraining) -> None:
+    faces = read_faces(run.data)
     run.out.mkdir(parents=True, exist_ok=True)
     with (run.out / DATA_NAME).open("w", encoding="utf-8") as file:
-        file.writelines(data_lines(*read_faces(run.data), run.data))
+        file.writelines(data_lines(*faces, run.data))
     net = train_parser(run)
     weights = run.out / WEIGHTS_NAME
     save_weights(net, weights)

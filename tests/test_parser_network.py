@@ -15,6 +15,8 @@ from occlufer.builders.parser.loss import parser_loss
 from occlufer.builders.parser.network import INPUT_PX, ParserNet, fused
 from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
 from occlufer.builders.parser.training import ParserTraining, train_parser
+from occlufer.builders.train_parser import main as train_parser_command
+from occlufer.errors import UsageError
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import FACE_PARTS
 
@@ -111,6 +113,26 @@ def test_the_card_names_the_weights_that_are_shipped() -> None:
 
 def test_the_parser_in_the_package_keeps_the_contract() -> None:
     check_parser(open_built_in())
+
+
+def test_training_without_data_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train_parser_command([str(tmp_path / "gone"), "--out", str(tmp_path / "out")])
+    assert "parser_faces.zip: no such file, expected the teacher's data" in str(ended.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(
+    real_data: Path, tmp_path: Path
+) -> None:
+    run = ParserTraining(real_data, tmp_path, steps=1, batch=4, workers=0)
+    train_parser(run)
+    with pytest.raises(UsageError, match=r"checkpoint\.pt: found a run with .*'seed': 0"):
+        train_parser(replace(run, seed=1))
+    train_parser(replace(run, workers=1))
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from occlufer.errors import MissingError
+
 Floats = NDArray[np.float32]
 
 PICTURES, MESHES, MANIFEST = "parser_faces.zip", "parser_faces_mesh478.npz", "MANIFEST.tsv"
@@ -44,6 +46,9 @@ def read_faces(folder: Path) -> tuple[list[TaughtFace], list[TaughtFace]]:
     `folder` holds PICTURES, MESHES and MANIFEST. Whoever is shown in the test pictures that the
     manifest names is held out, and of the nameless ones their copies and a fixed share, by name.
     """
+    for name in (PICTURES, MESHES, MANIFEST):
+        if not (folder / name).is_file():
+            raise MissingError(f"{folder / name}: no such file, expected the teacher's data")
     tested = _tested_identities(folder / MANIFEST)
     with np.load(folder / MESHES, allow_pickle=False) as table:
         columns = table["name"].tolist(), table["identity"].tolist()

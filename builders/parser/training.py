@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from occlufer.errors import UsageError
+
 from .composite import Composite, compose, donor_of
 from .loss import parser_loss
 from .network import ParserNet
@@ -95,7 +97,7 @@ def train_parser(
     )
     run.out.mkdir(parents=True, exist_ok=True)
     path = run.out / "checkpoint.pt"
-    step = _restore(path, net, shipped, optimizer) if path.exists() else 0
+    step = _restore(path, run, net, shipped, optimizer) if path.exists() else 0
     started, seen, sums = time.monotonic(), 0, np.zeros(2)
     for images, classes, landmarks in _batches(run, step):
         at_step(step)
@@ -118,7 +120,7 @@ def train_parser(
         seen += 1
         sums += (parts.item(), places.item())
         if step % run.checkpoint_every == 0 or step == run.steps:
-            _save(path, net, shipped, optimizer, step)
+            _save(path, run, net, shipped, optimizer, step)
             _tell(run, step, sums / seen, (time.monotonic() - started) / seen)
             started, seen, sums = time.monotonic(), 0, np.zeros(2)
     return shipped
@@ -169,11 +171,23 @@ def _follow(shipped: ParserNet, net: ParserNet, keep: float) -> None:
             average.copy_(value)
 
 
+def decides(run: ParserTraining) -> dict[str, Any]:
+    """Return the settings on which the weights depend: a run that goes on must have the same."""
+    elsewhere = {"data", "out", "workers", "device", "checkpoint_every"}
+    return {name: value for name, value in vars(run).items() if name not in elsewhere}
+
+
 def _save(
-    path: Path, net: ParserNet, shipped: ParserNet, optimizer: torch.optim.Optimizer, step: int
+    path: Path,
+    run: ParserTraining,
+    net: ParserNet,
+    shipped: ParserNet,
+    optimizer: torch.optim.Optimizer,
+    step: int,
 ) -> None:
     state = {
         "step": step,
+        "run": decides(run),
         "net": net.state_dict(),
         "shipped": shipped.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -184,9 +198,18 @@ def _save(
 
 
 def _restore(
-    path: Path, net: ParserNet, shipped: ParserNet, optimizer: torch.optim.Optimizer
+    path: Path,
+    run: ParserTraining,
+    net: ParserNet,
+    shipped: ParserNet,
+    optimizer: torch.optim.Optimizer,
 ) -> int:
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if state["run"] != decides(run):
+        raise UsageError(
+            f"{path}: found a run with {state['run']}, expected {decides(run)}; "
+            "go on with its settings, or take another --out"
+        )
     net.load_state_dict(state["net"])
     shipped.load_state_dict(state["shipped"])
     optimizer.load_state_dict(state["optimizer"])
