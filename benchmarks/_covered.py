@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.builders.parser.composite import (
-    FIRST_TYPE,
     Scene,
     cover_face,
     donor_of,
@@ -23,7 +22,7 @@ from occlufer.builders.parser.composite import (
 from occlufer.builders.parser.pasted import Donor, Palette, read_templates
 from occlufer.builders.parser.teacher import TaughtFace, read_faces
 from occlufer.builders.regions import region_weights
-from occlufer.face_parser import MAP_PX, PARSED_CLASSES
+from occlufer.face_parser import FIRST_TYPE, MAP_PX, PARSED_CLASSES
 
 Floats = NDArray[np.float32]
 

@@ -33,14 +33,12 @@ from occlufer.builders.parser.parse import ParsedFace, Parsers, parse_faces
 from occlufer.builders.parts import open_parsers
 from occlufer.builders.pixels import decode_rgb
 from occlufer.config import BuildConfig, OcclusionConfig, SourceConfig
-from occlufer.face_parser import MAP_PX, PARSED_CLASSES
-from occlufer.schema import OCCLUSION_TYPES
+from occlufer.face_parser import FIRST_TYPE, MAP_PX
 
 CORES, BATCH, REPEATS = 2, 64, 5
 BARE_RATIO = 0.10
 RATIOS = (0.0, 0.1, 0.2, 0.3)
 NEAR_30 = (0.25, 0.35)
-FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
 UPRIGHT = np.eye(2, 3, dtype=np.float32)
 EVERYWHERE = np.ones((MAP_PX, MAP_PX), np.bool_)
 Floats = NDArray[np.float32]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.face_parser import MAP_PX, PARSED_CLASSES
+from occlufer.face_parser import FIRST_TYPE, MAP_PX
 from occlufer.schema import OCCLUSION_TYPES, REGIONS
 
 from .parser.frames import to_frame
@@ -16,7 +16,6 @@ from .regions import region_weights
 
 Floats = NDArray[np.float32]
 
-_FIRST_TYPE = PARSED_CLASSES.index(OCCLUSION_TYPES[0])
 # A type is as sure as it is where it is surest: on this share of the face.
 PEAK_SHARE = 0.03
 
@@ -30,7 +29,7 @@ def covers(face: ParsedFace) -> dict[str, Any]:
     """
     landmarks = to_frame(face.landmarks68_px, face.frame)
     weights = region_weights(landmarks, MAP_PX) * face.inside
-    types = face.classes[_FIRST_TYPE:]
+    types = face.classes[FIRST_TYPE:]
     occluder = types.sum(axis=0)
     told = types / np.maximum(occluder, 1e-6) * (occluder > 0.5)
     totals = np.maximum(weights.sum(axis=(1, 2)), 1e-6)

@@ -14,6 +14,8 @@ from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
 
 # LaPa's eleven parts, then what covers them by its type; together the types are "occluder".
 PARSED_CLASSES = (*FACE_PARTS[:-1], *OCCLUSION_TYPES)
+# The number of the first occluder among them.
+FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
 # Side of the class maps.
 MAP_PX = 64
 # How an upright face lies in the picture that a parser is given: its 68 points' longer side as a

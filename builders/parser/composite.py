@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, MAP_PX, PARSED_CLASSES
-from occlufer.schema import FACE_PARTS, LABELS, LANDMARK_MIRROR, OCCLUSION_TYPES
+from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FIRST_TYPE, MAP_PX
+from occlufer.schema import FACE_PARTS, LABELS, LANDMARK_MIRROR
 
 from ..synthetic.canvas import SIZE_PX, Canvas, new_canvas
 from ..synthetic.light import random_light
@@ -36,7 +36,6 @@ Labels = NDArray[np.uint8]
 # What is so much darker than the cheeks, above the brows, may be a fringe.
 FRINGE_LIGHT = 0.6
 SKIN = FACE_PARTS.index("skin")
-FIRST_TYPE = PARSED_CLASSES.index(OCCLUSION_TYPES[0])
 # How often what comes before a face; the rest are bare.
 OCCLUDED_SHARE = 0.75
 DRAWN_SHARE = 0.12

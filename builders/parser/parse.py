@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.face_parser import FACE_CENTRE, MAP_PX, PARSED_CLASSES, FaceParser
+from occlufer.face_parser import FACE_CENTRE, FIRST_TYPE, MAP_PX, FaceParser
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 
 from ..regions import region_weights
@@ -23,11 +23,10 @@ from .frames import (
     to_frame,
 )
 
-_FIRST_TYPE = len(PARSED_CLASSES) - len(OCCLUSION_TYPES)
 # {number of a part: number of the occluder that it is where a face should be}
 COVERS = {
-    FACE_PARTS.index("background"): _FIRST_TYPE + OCCLUSION_TYPES.index("object"),
-    FACE_PARTS.index("hair"): _FIRST_TYPE + OCCLUSION_TYPES.index("hair"),
+    FACE_PARTS.index("background"): FIRST_TYPE + OCCLUSION_TYPES.index("object"),
+    FACE_PARTS.index("hair"): FIRST_TYPE + OCCLUSION_TYPES.index("hair"),
 }
 # How often a face is looked at, at most, and what makes it worth another look: training has shown
 # the network faces turned, sized and shifted so much, but few.
