@@ -14,7 +14,7 @@ from occlufer.stages import ImageItem, ImageStage
 from .cut import cut_out
 from .detectors import Detect, Face, open_detector
 from .metadata import without_metadata
-from .pixels import Pixels, decode_rgb, encode_png
+from .pixels import Pixels, decode_rgb, encode_png, rounded_px
 from .regions import Points
 
 VERSION = 4
@@ -52,8 +52,8 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     image_rgb = decode_rgb(data)
     height, width = image_rgb.shape[:2]
     faces = [face for face in detect(image_rgb) if face.score >= min_score]
-    main = main_face(faces, width, height)
-    others = [face for face in by_importance(faces, width, height) if face is not main]
+    ranked = by_importance(faces, width, height)
+    main, others = (ranked[0] if ranked else None), ranked[1:]
     shift: Points = np.zeros(2, dtype=np.float32)
     scale = 1.0
     if item.owner.facts.content == "photograph" and main is not None:
@@ -102,12 +102,7 @@ def _value(
         "height": height,
         "found": main is not None,
         "score": 0.0 if main is None else round(main.score, 4),
-        "box": _rounded(whole if main is None else to_crop(main.box_xyxy_px).reshape(4)),
-        "points": [] if main is None else _rounded(to_crop(main.points5_px)),
-        "others": [_rounded(to_crop(face.box_xyxy_px).reshape(4)) for face in others],
+        "box": rounded_px(whole if main is None else to_crop(main.box_xyxy_px).reshape(4)),
+        "points": [] if main is None else rounded_px(to_crop(main.points5_px)),
+        "others": [rounded_px(to_crop(face.box_xyxy_px).reshape(4)) for face in others],
     }
-
-
-def _rounded(values: Any) -> Any:
-    # A hundredth of a pixel: finer digits differ from processor to processor.
-    return np.round(np.asarray(values, dtype=np.float64), 2).tolist()

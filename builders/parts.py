@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-import numpy as np
 
 from occlufer.config import BuildConfig, OcclusionConfig
 from occlufer.face_parser import open_parser
@@ -15,7 +13,7 @@ from occlufer.stages import ImageItem, ImageStage
 from .covers import covers
 from .landmarks import first_landmarks
 from .parser.parse import ParsedFace, Parsers, parse_faces
-from .pixels import Pixels, decode_rgb
+from .pixels import Pixels, decode_rgb, rounded_px
 
 VERSION = 1
 
@@ -26,7 +24,6 @@ def stage(config: BuildConfig) -> ImageStage:
     return ImageStage("parts", ("faces",), ("faces",), params(config), function)
 
 
-@cache
 def open_parsers(settings: OcclusionConfig) -> Parsers:
     """Return the built-in parser, and beside it the one that the config names."""
     built_in = open_parser("built_in", None)
@@ -51,7 +48,7 @@ def find_parts(item: ImageItem, parsers: Parsers) -> Result:
     faces = item.values["faces"]
     crop_rgb = decode_rgb(item.store.get(faces["crop"]))
     face = parse_one(crop_rgb, faces["points"], faces["box"], parsers)
-    value = {"landmarks": _rounded(face.landmarks68_px, 2), **_rounded_shares(covers(face))}
+    value = {"landmarks": rounded_px(face.landmarks68_px), **_rounded_shares(covers(face))}
     return Result(item.image, value)
 
 
@@ -71,7 +68,3 @@ def _rounded_shares(found: dict[str, Any]) -> dict[str, Any]:
         },
         "peaks": {kind: round(value, 4) for kind, value in found["peaks"].items()},
     }
-
-
-def _rounded(values: Any, digits: int) -> Any:
-    return np.round(np.asarray(values, dtype=np.float64), digits).tolist()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, ImageStat
 
 from occlufer.record import Reject
@@ -70,6 +71,11 @@ def encode_png(pixels: Pixels) -> bytes:
 def spread(pixels: Pixels) -> float:
     """Return the standard deviation of the grey levels, in [0, 127.5]."""
     return float(ImageStat.Stat(Image.fromarray(pixels).convert("L")).stddev[0])
+
+
+def rounded_px(values: ArrayLike) -> Any:
+    """Return coordinates in pixels as lists, to a hundredth: finer digits differ by processor."""
+    return np.round(np.asarray(values, dtype=np.float64), 2).tolist()
 
 
 def _open(data: bytes) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,12 @@ PARSERS = {
 }
 
 
+@cache
 def open_parser(name: str, weights: Path | None) -> FaceParser:
     """Return the parser called `name`, with these weights, or its own where there are none.
 
-    Raises MissingError or UsageError if the weights are not there or are another network's.
+    It is opened once in a process. Raises MissingError or UsageError if the weights are not there
+    or are another network's.
     """
     module, function = PARSERS[name]
     opened = getattr(importlib.import_module(module), function)

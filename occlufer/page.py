@@ -88,22 +88,22 @@ def folded(summary: str, content: str) -> str:
 
 def strip(pictures: Iterable[tuple[bytes, str]]) -> str:
     """Return a row of thumbnails with captions, from image files' bytes."""
-    figures = "".join(
-        f'<figure><img alt="{text(caption)}" src="{thumbnail(data)}">'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
-        for data, caption in pictures
-    )
-    return f'<div class="strip">{figures}</div>'
+    return _row("strip", ((thumbnail(data), caption) for data, caption in pictures))
 
 
 def pictures(shown: Iterable[tuple[bytes, str]]) -> str:
     """Return a row of pictures as large as they are, each with a caption below."""
+    return _row("pictures", ((_jpeg(_opened(data), quality=88), name) for data, name in shown))
+
+
+def _row(kind: str, shown: Iterable[tuple[str, str]]) -> str:
+    """Return a row of (address, caption) in the style of that class."""
     figures = "".join(
-        f'<figure><img alt="{text(caption)}" src="{_jpeg(_opened(data), quality=88)}">'
+        f'<figure><img alt="{text(caption)}" src="{address}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
-        for data, caption in shown
+        for address, caption in shown
     )
-    return f'<div class="pictures">{figures}</div>'
+    return f'<div class="{kind}">{figures}</div>'
 
 
 def legend(colours: Mapping[str, tuple[int, ...]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from operator import itemgetter
 
 from occlufer.config import BuildConfig
 from occlufer.outcome import Outcome
@@ -15,9 +16,9 @@ SAMPLES_PER_BIN = 4
 def occluded_faces(known: list[Outcome], workspace: Workspace, config: BuildConfig) -> str:
     """Return some published samples of each bin of severity, each with its panels."""
     bins: dict[int, list[str]] = {}
-    for image in sorted(str(o.record.image) for o in known if o.reject is None):
-        severity = workspace.catalog.value("occlusion", image)["severity"]
-        bins.setdefault(severity, []).append(image)
+    images = (str(o.record.image) for o in known if o.reject is None)
+    for image, value in sorted(workspace.catalog.values("occlusion", images), key=itemgetter(0)):
+        bins.setdefault(value["severity"], []).append(image)
     if not bins:
         return ""
     page = import_module("occlufer.builders.inspect_page")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,6 @@ def read_weights(path: Path) -> ParserNet:
     return fused(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-@cache
 def open_built_in(path: Path = WEIGHTS) -> FaceParser:
     """Return the parser with the weights in `path`."""
     net = read_weights(path)
