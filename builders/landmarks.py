@@ -38,10 +38,14 @@ def landmarks_from_points(points5_px: Points) -> Points:
 
 
 def landmarks_from_box(box_xyxy_px: Points) -> Points:
-    """Return the mean face as float32 (68, 2) in the middle of a crop that holds one face."""
+    """Return the mean face as float32 (68, 2) in the middle of a crop that holds one face.
+
+    It is not stretched: in a long picture it lies in the middle square.
+    """
     low, high = box_xyxy_px[:2], box_xyxy_px[2:]
-    inner = (MEAN_FACE68 - 0.5) * UNFOUND_SCALE + 0.5
-    return (low + inner * (high - low)).astype(np.float32)
+    side = (high - low).min()
+    inner = (MEAN_FACE68 - 0.5) * np.float32(UNFOUND_SCALE)
+    return np.asarray((low + high) / 2 + inner * side, np.float32)
 
 
 def five_points(landmarks68: Points) -> Points:

@@ -59,6 +59,8 @@ def photograph(
     for number, box in reversed(list(enumerate(boxes))):
         low, high = (tuple(round(v * scale) for v in part) for part in (box[:2], box[2:]))
         cv2.rectangle(drawn, low, high, OTHER if number else LINE, 1)
+        if len(boxes) > 1:
+            _number(drawn, str(number + 1), max(low[0], 0) + 8, max(low[1], 0) + 8)
     for face in points:
         _dots(drawn, face * np.float32(scale))
     return drawn

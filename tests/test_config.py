@@ -82,6 +82,7 @@ def test_a_byte_order_mark_is_no_part_of_the_config(tmp_path: Path) -> None:
         (SOURCE + "[split]\nvalidation_share = 1.5\n", ("[split]", "found 1.5", "0 to 1")),
         (SOURCE + "[split]\nvalidation_share = nan\n", ("[split]", "found nan", "0 to 1")),
         (SOURCE + '[faces]\ndetector = "dlib"\n', ("[faces]", "'dlib'", "yunet, mtcnn")),
+        (SOURCE + "[occlusion]\nseverity_percent = [10, 10]\n", ("[10, 10]", "rising numbers")),
         (SOURCE + "[faces]\nmin_score = true\n", ("[faces], min_score", "found True")),
         ("split = 3\n" + SOURCE, ("split", "found 3", "a table [split]")),
         ('seed = "x"\n' + SOURCE, ("seed", "found 'x'", "a whole number")),

@@ -19,7 +19,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("builders", "annotation", "orsanet")
-SHIPPED = (".py", ".md", ".typed", ".safetensors")
+SHIPPED = (".py", ".md", ".typed", ".safetensors", ".tsv")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 # Where each folder lies in the wheel.

@@ -55,8 +55,8 @@ def test_a_face_that_was_not_found_lies_in_the_middle_of_its_box(
     assert (found >= box[:2] - 1e-3).all()
     assert (found <= box[2:] + 1e-3).all()
     face = np.asarray(MEAN_FACE68, np.float64)
-    # The mean face's box scaled about the middle: its extent is 0.8 of what a whole fill gives.
-    extent = 0.8 * (face.max(axis=0) - face.min(axis=0)) * [width, height]
+    # Its extent is 0.8 of what fills the middle square.
+    extent = 0.8 * (face.max(axis=0) - face.min(axis=0)) * min(width, height)
     assert np.allclose(found.max(axis=0) - found.min(axis=0), extent, rtol=1e-3)
     middle = box[:2] + (0.5 + 0.8 * (face.mean(axis=0) - 0.5)) * [width, height]
     assert np.allclose(found.mean(axis=0), middle, atol=1e-2)

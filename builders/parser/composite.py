@@ -41,7 +41,10 @@ OCCLUDED_SHARE = 0.75
 DRAWN_SHARE = 0.12
 # (what, how often): painters of drawn things, and pastes of photographed ones.
 _DRAWS = (("mask", 2), ("hand", 3), ("eyewear", 3), ("hair", 3), ("object", 2))
-_PASTED = (("mask", 4), ("patch", 3), ("scarf", 2), ("skin", 3), ("face", 2), ("bar", 2))
+_PASTED = (
+    *(("mask", 4), ("patch", 4), ("side", 3), ("scarf", 2)),
+    *(("skin", 3), ("face", 2), ("bar", 1)),
+)
 
 
 @dataclass(frozen=True)

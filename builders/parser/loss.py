@@ -15,7 +15,7 @@ from .taught import UNKNOWN
 # Features are small: unweighted, skin and background would drown them.
 _WEIGHTS = {"background": 0.6, "skin": 0.8, "inner_mouth": 2.0, "hair": 0.8}
 # Landmarks count by their error in pixels of the input, linear from one pixel on.
-LANDMARK_WEIGHT = 0.15
+LANDMARK_WEIGHT = 0.25
 
 
 def parser_loss(

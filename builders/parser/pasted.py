@@ -18,6 +18,8 @@ from ..synthetic.texture import vivid, woven
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
+# The smallest piece of a picture that is enlarged to an occluder, as a share of the picture's side.
+SMALLEST_PIECE = 0.08
 WHOLE = (slice(0, SIZE_PX), slice(0, SIZE_PX))
 
 TEMPLATES = "occluders_maskthe_face"
@@ -88,22 +90,59 @@ def paste_mask(
     stencil = Stencil(WHOLE, laid[..., 3].astype(np.float32) / np.float32(255))
     shadow(canvas, stencil, light.xy, 0.1 * head.pose.unit_px)
     colours = laid[..., :3].astype(np.float32).transpose(2, 0, 1)
+    if rng.random() < 0.3:  # the same folds in a cloth of another colour
+        grey = colours.mean(axis=0) / np.float32(max(float(template[..., :3].mean()), 1.0))
+        colours = grey * vivid(rng)[:, None, None]
     cover(canvas, stencil, _recoloured(colours, rng), "mask")
 
 
 def paste_patch(
     canvas: Canvas, head: Head, light: Light, rng: np.random.Generator, palette: Palette
 ) -> None:
-    """Paste a piece of another photograph, or of cloth, in a random outline."""
-    shape = polygon(_blob(head, rng, float(rng.uniform(0.25, 0.8))), float(rng.uniform(0, 1)))
+    """Paste a piece of another photograph, or of cloth, in a random outline.
+
+    Cloth over nose and mouth is a mask.
+    """
+    outline = _blob(head, rng, float(rng.uniform(0.12, 0.8)))
+    shape = polygon(outline, float(rng.uniform(0, 1)))
     if not shape.alpha.size:
         return
-    if rng.random() < 0.6:
+    cloth = rng.random() < 0.35
+    colours = (
+        woven(shape, vivid(rng), rng)
+        if cloth
+        else _random_piece(palette.donor(rng).rgb, shape, rng)
+    )
+    if rng.random() < 0.5:
+        shadow(canvas, shape, light.xy, 0.1 * head.pose.unit_px)
+    worn = cloth and all(_inside(outline, head.px[place]) for place in (33, 62))
+    cover(canvas, shape, _recoloured(colours, rng), "mask" if worn else "object")
+
+
+def paste_side(
+    canvas: Canvas, head: Head, light: Light, rng: np.random.Generator, palette: Palette
+) -> None:
+    """Paste something that comes in from any side: a straight or bent edge, all beyond covered."""
+    unit = head.pose.unit_px
+    turn = float(rng.uniform(0, 2 * np.pi))
+    way = floats((np.cos(turn), np.sin(turn)))
+    along = floats((-way[1], way[0]))
+    away = np.linspace(-3, 3, 9, dtype=np.float32)[:, None]
+    bend = rng.normal(0, 0.06, (9, 1)) + rng.normal(0, 0.04) * away**2
+    if rng.random() < 0.5:
+        bend = np.zeros((9, 1))
+    nearest = head.px.mean(axis=0) + way * np.float32(unit * rng.uniform(-0.2, 1.1))
+    edge = nearest + (away * along + bend * way).astype(np.float32) * np.float32(unit)
+    beyond = edge[[-1, 0]] + way * np.float32(5 * unit)
+    shape = polygon(np.concatenate([curve(edge), beyond]), float(rng.uniform(0, 1)))
+    if not shape.alpha.size:
+        return
+    if rng.random() < 0.75:
         colours = _random_piece(palette.donor(rng).rgb, shape, rng)
     else:
         colours = woven(shape, vivid(rng), rng)
-    if rng.random() < 0.6:
-        shadow(canvas, shape, light.xy, 0.1 * head.pose.unit_px)
+    if rng.random() < 0.3:
+        shadow(canvas, shape, light.xy, 0.1 * unit)
     cover(canvas, shape, _recoloured(colours, rng), "object")
 
 
@@ -203,6 +242,7 @@ Paste = Callable[[Canvas, Head, Light, np.random.Generator, Palette], None]
 PASTES: dict[str, Paste] = {
     "mask": paste_mask,
     "patch": paste_patch,
+    "side": paste_side,
     "scarf": paste_scarf,
     "skin": paste_skin,
     "face": paste_face,
@@ -211,13 +251,24 @@ PASTES: dict[str, Paste] = {
 
 
 def _blob(head: Head, rng: np.random.Generator, size: float) -> Floats:
-    """Return a smooth or cornered outline (n, 2) near a landmark, `size` half face widths wide."""
+    """Return an oval, smooth or cornered outline (n, 2), `size` half face widths wide.
+
+    It lies around a landmark, or around any place of the face.
+    """
+    middle = head.px[int(rng.integers(68))]
+    if rng.random() < 0.3:
+        share = np.float32(rng.random())
+        middle = share * middle + (1 - share) * head.px[int(rng.integers(68))]
+    if rng.random() < 0.25:
+        turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        radii = size * head.pose.unit_px * np.exp(rng.normal(0, (0.15, 0.15)))
+        oval = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii + middle
+        return np.asarray(oval, np.float32)
     count = int(rng.integers(4, 9))
     turns = np.sort(rng.uniform(0, 2 * np.pi, count))
     radii = size * head.pose.unit_px * rng.uniform(0.5, 1.2, count)
     stretch = floats((rng.uniform(0.6, 1.6), 1))
     points = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii[:, None] * stretch
-    middle = head.px[int(rng.integers(68))]
     outline = (points + middle).astype(np.float32)
     return curve(outline, closed=True) if rng.random() < 0.7 else outline
 
@@ -236,10 +287,17 @@ def _limb(head: Head, rng: np.random.Generator) -> Floats:
     return curve(np.concatenate([spine + side * width, (spine - side * width)[::-1]]), closed=True)
 
 
+def _inside(outline: Floats, point: Floats) -> bool:
+    return cv2.pointPolygonTest(outline, (float(point[0]), float(point[1])), False) >= 0
+
+
 def _random_piece(rgb: Picture, shape: Stencil, rng: np.random.Generator) -> Floats:
-    """Return a random piece of a picture, stretched over the stencil's window, (3, h, w)."""
+    """Return a random piece of a picture, stretched over the stencil's window, (3, h, w).
+
+    A small piece as often as a large one: what is near the camera is blurred.
+    """
     rows, columns = shape.alpha.shape
-    side = int(rng.integers(SIZE_PX // 6, SIZE_PX))
+    side = int(SIZE_PX * SMALLEST_PIECE ** float(rng.random()))
     top, left = (int(rng.integers(0, SIZE_PX - side + 1)) for _ in range(2))
     piece = rgb[top : top + side, left : left + side]
     laid = cv2.resize(piece, (columns, rows), interpolation=cv2.INTER_LINEAR)

@@ -39,7 +39,7 @@ class ParserTraining:
     """The folder of the teacher's faces and the mask templates."""
     out: Path
     """Where checkpoint and log go."""
-    steps: int = 6000
+    steps: int = 7000
     batch: int = 16
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
