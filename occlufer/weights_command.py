@@ -11,10 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import UsageError
+from occlufer.errors import MissingError, UsageError
 
 LIST = "Say which weights can be pulled, and which are there"
 PULL = "Fetch weights once; only what has the pinned hash is kept"
+VERIFY = "Read weights that you fetched yourself, tensor by tensor"
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -30,7 +31,9 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_URL",
         help="where to take it from, e.g. a file on a stick (default: where it is published)",
     )
-    for action in (listing, pull):
+    verify = actions.add_parser("verify", help=VERIFY, description=f"{VERIFY}.")
+    verify.add_argument("name", metavar="NAME", help="as `occlufer weights list` names it")
+    for action in (listing, pull, verify):
         action.add_argument(
             "--weights-dir",
             type=Path,
@@ -45,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Do what the arguments ask for and print it."""
     folder = _folder(arguments)
     weights = import_module("occlufer.builders.weights")
-    function = _pull if arguments.action == "pull" else _list
+    function = {"list": _list, "pull": _pull, "verify": _verify}[arguments.action]
     function(arguments, weights, folder)
 
 
@@ -62,6 +65,9 @@ def _list(arguments: argparse.Namespace, weights: Any, folder: Path | None) -> N
     found = weights.listed(folder)
     value = [_listed(one, weights.WEIGHTS[one.name]) for one in found]
     text = "\n".join(_listed_text(one) for one in value)
+    others = _others(folder)
+    value += others
+    text = "\n".join([text, *(_other_text(one) for one in others)])
     print(json.dumps(value, sort_keys=True) if arguments.json else text)
     wrong = [one for one in found if one.state == "wrong"]
     if wrong:
@@ -93,7 +99,43 @@ def _listed_text(one: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _others(folder: Path | None) -> list[dict[str, Any]]:
+    """Return the weights that a person has to fetch."""
+    by_hand = import_module("occlufer.builders.weights_by_hand")
+    found = []
+    for name, one in by_hand.BY_HAND.items():
+        path = by_hand.find_by_hand(name, folder)
+        found.append(
+            {
+                "name": name,
+                "state": "missing" if path is None else "there",
+                "path": None if path is None else str(path),
+                "purpose": one.purpose,
+                "how": by_hand.how_to_get(name, folder),
+            }
+        )
+    return found
+
+
+def _other_text(one: dict[str, Any]) -> str:
+    if one["path"] is None:
+        return f"{one['name']}: {one['purpose']}\n  missing: {one['how']}"
+    check = f"`occlufer weights verify {one['name']}` reads it"
+    return f"{one['name']}: {one['purpose']}\n  there: {one['path']}; {check}"
+
+
+def _verify(arguments: argparse.Namespace, weights: Any, folder: Path | None) -> None:
+    by_hand = import_module("occlufer.builders.weights_by_hand")
+    path, sha256 = by_hand.verified(arguments.name, folder)
+    value = {"name": arguments.name, "path": str(path), "sha256": sha256}
+    text = f"{path}: every tensor of {arguments.name} is there, sha256 {sha256}"
+    print(json.dumps(value, sort_keys=True) if arguments.json else text)
+
+
 def _pull(arguments: argparse.Namespace, weights: Any, folder: Path | None) -> None:
+    by_hand = import_module("occlufer.builders.weights_by_hand")
+    if arguments.name in by_hand.BY_HAND:
+        raise MissingError(f"{arguments.name}: {by_hand.how_to_get(arguments.name, folder)}")
     pulled = weights.pull(arguments.name, folder, arguments.source)
     pinned = weights.WEIGHTS[arguments.name]
     if arguments.json:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from .data import Split
 from .model import Priors
-from .priors import mirror_part_maps, mirror_point_maps
+from .priors import IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 # Random erasing as in the released recipe: share of the picture, and its width over its height.
 ERASED_AREA = (0.02, 0.1)
 ERASED_ASPECT = (0.3, 3.3)
+# A split that takes at most this share of a GPU's free memory lives there.
+RESIDENT_SHARE = 0.5
 
 Rows = NDArray[np.int64]
 
@@ -31,114 +31,172 @@ class Batch:
     """(B,), which samples of the split."""
     images: Tensor
     """(B, 3, S, S), normalised by ImageNet's mean and deviation."""
-    priors: Priors
+    priors: Priors | None
+    """None: the model computes them."""
     labels: Tensor
     """(B,) int64."""
+    soft_labels: Tensor
+    """(B, 8), the probability of each class."""
+
+
+class Deck:
+    """A split whose samples can be taken by number, on the GPU as a whole if it fits."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        """Take up a split; on a CPU its arrays stay mapped."""
+        self.split, self.device = split, device
+        self.arrays = (
+            split.images,
+            split.semantic,
+            split.landmark_features,
+            split.labels,
+            split.soft_labels,
+        )
+        self.resident: list[Tensor] | None = None
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if sum(array.nbytes for array in self.arrays) < RESIDENT_SHARE * free:
+                self.resident = [torch.from_numpy(np.array(a)).to(device) for a in self.arrays]
+
+    def take(self, rows: Rows, flips: NDArray[np.bool_]) -> Batch:
+        """Return some samples, those of `flips` (B,) mirrored, and their priors with them."""
+        images, semantic, landmark, labels, soft_labels = self._taken(rows)
+        flipped = torch.from_numpy(flips).to(self.device)
+        images = torch.where(flipped[:, None, None, None], images.flip(2), images)
+        ways = torch.arange(len(rows), device=self.device), flipped.long()
+        return Batch(
+            rows=rows,
+            images=_normalised(images),
+            priors=Priors(landmark[ways].float(), semantic[ways].float()),
+            labels=labels,
+            soft_labels=soft_labels,
+        )
+
+    def _taken(self, rows: Rows) -> list[Tensor]:
+        if self.resident is not None:
+            index = torch.from_numpy(rows).to(self.device)
+            return [tensor[index] for tensor in self.resident]
+        return [torch.from_numpy(array[rows]).to(self.device) for array in self.arrays]
 
 
 def epoch_rows(
-    labels: NDArray[np.int64], batch_size: int, balanced: bool, rng: np.random.Generator
+    labels: NDArray[np.int64],
+    batch_size: int,
+    balanced: bool,
+    rng: np.random.Generator,
+    processes: int = 1,
 ) -> list[Rows]:
     """Return the rows of every batch of an epoch, as many in all as there are samples.
 
     Balanced draws with replacement, every class that occurs equally likely; else each sample comes
-    once. A last batch of one sample is dropped: batch norm cannot learn from it.
+    once. A last batch of one sample is dropped: batch norm cannot learn from it. Several processes
+    share each batch equally; what is over of the last one is dropped.
     """
     if balanced:
         weights = 1 / np.bincount(labels)[labels]
         rows = rng.choice(len(labels), size=len(labels), p=weights / weights.sum())
     else:
         rows = rng.permutation(len(labels))
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    starts = range(0, len(rows), batch_size)
+    batches = [rows[start : start + batch_size] for start in starts]
+    batches = [batch[: len(batch) // processes * processes] for batch in batches]
     return [batch for batch in batches if len(batch) > 1 or batch_size == 1]
 
 
-def training_batch(
-    split: Split,
-    rows: Rows,
-    erase_probability: float,
-    rng: np.random.Generator,
-    device: torch.device,
-) -> Batch:
-    """Return a batch, each face mirrored with probability 1/2 and its picture erased in places.
+def plain_batches(deck: Deck, rows: Rows, batch_size: int) -> Iterator[Batch]:
+    """Yield these samples in order and unchanged."""
+    for start in range(0, len(rows), batch_size):
+        some = rows[start : start + batch_size]
+        yield deck.take(some, np.zeros(len(some), np.bool_))
 
-    Mirroring takes the priors along. Erasing leaves them whole: they tell what the whole face was.
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to the pictures of a whole batch; drawn on the CPU, the same on any device."""
+
+    flips: NDArray[np.bool_]
+    """(B,)"""
+    erased: NDArray[np.int64]
+    """(B, 4): top, left, height and width of what is erased, in pixels; 0 high for nothing."""
+    shifts: NDArray[np.int64]
+    """(B, 2): how far the picture moves down and right, in pixels."""
+    tones: NDArray[np.float32]
+    """(B, 5): gain, then what is added to each channel, then 1 to turn grey."""
+
+    def share(self, part: slice) -> Changes:
+        """Return the changes of a part of the batch."""
+        return Changes(*(array[part] for array in vars(self).values()))
+
+
+def drawn_changes(
+    count: int, side_px: int, erase_probability: float, jitters: bool, rng: np.random.Generator
+) -> Changes:
+    """Return changes for `count` pictures: mirrored with probability 1/2, erased in places.
+
+    With `jitters` they move by at most 4 % of the side, about as far as landmarks err, so the
+    priors stay where they are, change their tone, and a third of them turns grey.
     """
-    images, parts, points = _arrays(split, rows)
-    flips = rng.random(len(rows)) < 0.5
-    images[flips] = images[flips, :, ::-1]
-    parts[flips] = mirror_part_maps(parts[flips])
-    points[flips] = mirror_point_maps(points[flips])
-    batch = _batch(split, rows, images, parts, points, device)
-    erase(batch.images, erase_probability, rng)
-    return batch
+    flips = rng.random(count) < 0.5
+    area = rng.uniform(*ERASED_AREA, count) * side_px**2
+    narrow, wide = np.log(ERASED_ASPECT).tolist()
+    aspect = np.exp(rng.uniform(narrow, wide, count))
+    height = np.clip(np.round(np.sqrt(area / aspect)), 1, side_px)
+    width = np.clip(np.round(np.sqrt(area * aspect)), 1, side_px)
+    top = np.floor(rng.random(count) * (side_px - height + 1))
+    left = np.floor(rng.random(count) * (side_px - width + 1))
+    height = np.where(rng.random(count) < erase_probability, height, 0)
+    reach = max(1, round(side_px * 0.04)) if jitters else 0
+    shifts = rng.integers(-reach, reach + 1, (count, 2))
+    tones = np.tile(np.array([1, 0, 0, 0, 0], np.float32), (count, 1))
+    if jitters:
+        tones[:, 0] = np.exp(rng.normal(0, 0.25, count))
+        tones[:, 1:4] = rng.normal(0, 0.25, (count, 3))
+        tones[:, 4] = rng.random(count) < 1 / 3
+    erased = np.stack([top, left, height, width], axis=1).astype(np.int64)
+    return Changes(flips, erased, shifts, tones)
 
 
-def plain_batches(split: Split, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """Yield every sample once, in order and unchanged."""
-    for start in range(0, len(split.labels), batch_size):
-        rows = np.arange(start, min(start + batch_size, len(split.labels)))
-        yield _batch(split, rows, *_arrays(split, rows), device)
+def changed(batch: Batch, changes: Changes, jitters: bool) -> Batch:
+    """Return a batch, taken with the flips of `changes`, with the rest of them done too.
+
+    The priors stay whole: they tell what the whole face was.
+    """
+    images = _jittered(batch.images, changes) if jitters else batch.images
+    erased = _erased(images, torch.from_numpy(changes.erased).to(images.device))
+    images = erased.contiguous(memory_format=torch.channels_last)
+    return Batch(batch.rows, images, batch.priors, batch.labels, batch.soft_labels)
 
 
-def erase(images: Tensor, probability: float, rng: np.random.Generator) -> None:
-    """Set a random rectangle of some normalised images (B, 3, H, W) to zero, in place."""
+def _erased(images: Tensor, boxes: Tensor) -> Tensor:
+    """Return images (B, 3, H, W) with a box of each (B, 4) set to zero, their mean colour."""
     H, W = images.shape[-2:]
-    for image in images:
-        if rng.random() >= probability:
-            continue
-        area = rng.uniform(*ERASED_AREA) * H * W
-        aspect = np.exp(rng.uniform(*np.log(ERASED_ASPECT)))
-        height = min(H, max(1, round(np.sqrt(area / aspect))))
-        width = min(W, max(1, round(np.sqrt(area * aspect))))
-        top, left = rng.integers(H - height + 1), rng.integers(W - width + 1)
-        image[:, top : top + height, left : left + width] = 0
+    top, left, height, width = boxes.T[..., None]
+    rows, columns = (torch.arange(side, device=images.device)[None] for side in (H, W))
+    down = (rows >= top) & (rows < top + height)
+    across = (columns >= left) & (columns < left + width)
+    return images.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0)
 
 
-def jitter(images: Tensor, rng: np.random.Generator) -> None:
-    """Move, tint and fade normalised images (B, 3, H, W), each for itself, in place.
+def _jittered(images: Tensor, changes: Changes) -> Tensor:
+    """Return images moved, toned and turned grey; what leaves one edge comes in at the other."""
+    B, _, H, W = images.shape
+    device = images.device
+    down, right = torch.from_numpy(changes.shifts).to(device).T[..., None]
+    rows = (torch.arange(H, device=device) - down) % H
+    columns = (torch.arange(W, device=device) - right) % W
+    sample = torch.arange(B, device=device)[:, None, None]
+    moved = images.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
+    moved = moved.permute(0, 3, 1, 2)
+    tones = torch.from_numpy(changes.tones).to(device)
+    grey = moved.mean(dim=1, keepdim=True).expand_as(moved)
+    moved = torch.where(tones[:, 4, None, None, None] > 0, grey, moved)
+    return moved * tones[:, 0, None, None, None] + tones[:, 1:4, None, None]
 
-    They move by at most 4 % of the side, about as far as landmarks err, so the priors stay where
-    they are; what leaves one edge comes in at the other. A third of them turns grey.
-    """
-    reach = max(1, round(images.shape[-1] * 0.04))
-    for image in images:
-        down, right = (int(v) for v in rng.integers(-reach, reach + 1, 2))
-        moved = torch.roll(image, (down, right), (1, 2))
-        if rng.random() < 1 / 3:
-            moved = moved.mean(dim=0, keepdim=True).expand_as(image)
-        tint = torch.tensor(rng.normal(0, 0.25, (3, 1, 1)), dtype=image.dtype, device=image.device)
-        image.copy_(moved * float(np.exp(rng.normal(0, 0.25))) + tint)
 
-
-def _arrays(
-    split: Split, rows: Rows
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """Return copies of the pictures, part maps and point maps of some rows."""
-    return (
-        np.array(split.images[rows]),
-        split.part_maps[rows].astype(np.float32),
-        split.point_maps[rows].astype(np.float32),
+def _normalised(images: Tensor) -> Tensor:
+    """Return uint8 pictures (B, S, S, 3) as the model takes them, (B, 3, S, S)."""
+    mean, std = (
+        torch.tensor(x, device=images.device).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD)
     )
-
-
-def _batch(
-    split: Split,
-    rows: Rows,
-    images: NDArray[np.uint8],
-    parts: NDArray[np.float32],
-    points: NDArray[np.float32],
-    device: torch.device,
-) -> Batch:
-    mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
-    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-    return Batch(
-        rows=rows,
-        images=((pixels - mean) / std).contiguous(memory_format=torch.channels_last),
-        priors=Priors(
-            landmark_features=torch.from_numpy(points).to(device),
-            semantic=torch.from_numpy(parts).to(device),
-        ),
-        labels=torch.from_numpy(np.array(split.labels[rows])).to(device),
-    )
+    pixels = images.permute(0, 3, 1, 2).float() / 255
+    return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)

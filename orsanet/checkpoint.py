@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,38 +15,52 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.schema import LABELS
 
 from .config import FREE_FIELDS, TrainConfig
+from .model import trained_state
 from .sam import SAM
 
-VERSION = 1
+VERSION = 2
 LAST_NAME = "last.pt"
 BEST_NAME = "best.pt"
 
 History = list[dict[str, Any]]
 
 
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    history: History = field(default_factory=list)
+    """One entry for every finished epoch."""
+    step: int = 0
+    """Steps done of the epoch that has begun."""
+    losses: list[float] = field(default_factory=list)
+    """The loss of each of them."""
+
+
 def save_checkpoint(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer | SAM,
-    rng: np.random.Generator,
-    history: History,
+    scale: dict[str, float],
+    progress: Progress,
     config: TrainConfig,
     dataset_key: str,
 ) -> None:
-    """Write weights, optimizer, random states, history, config and dataset key to `path`.
+    """Write weights, optimizer, loss scale, progress, config and dataset key to `path`.
 
-    `history` has one entry for every finished epoch. Tensors, numbers and words only, so that the
-    file loads with `weights_only=True`.
+    The random numbers of a step depend on seed, epoch and step alone, so these three are their
+    whole state. Tensors, numbers and words only, so that the file loads with `weights_only=True`.
+    Frozen networks are left out: they never change.
     """
     state = {
         "version": VERSION,
-        "epoch": len(history),
-        "model": model.state_dict(),
+        "epoch": len(progress.history),
+        "step": progress.step,
+        "losses": progress.losses,
+        "history": progress.history,
+        "model": trained_state(model),
         "optimizer": optimizer.state_dict(),
-        "numpy_rng": rng.bit_generator.state,
-        "torch_rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "history": history,
+        "scale": scale,
         "config": plain_config(config),
         "dataset_key": dataset_key,
         "labels": list(LABELS),
@@ -80,11 +94,11 @@ def resume(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer | SAM,
-    rng: np.random.Generator,
+    scale: dict[str, float],
     config: TrainConfig,
     dataset_key: str,
-) -> History:
-    """Put the state of a run back where it was and return its history.
+) -> Progress:
+    """Put the state of a run back where it was and return how far it had come.
 
     Raises UsageError if the run was of another dataset or config, naming the field.
     """
@@ -99,17 +113,21 @@ def resume(
         if state["config"].get(name) != ours[name]:
             found = state["config"].get(name)
             raise UsageError(f"{path}: found a run with {name} {found!r}, expected {ours[name]!r}")
-    model.load_state_dict(state["model"])
+    if trained_state(model).keys() != state["model"].keys():
+        raise UsageError(f"{path}: found other tensors than the model has, expected its own")
+    model.load_state_dict(state["model"], strict=False)
     optimizer.load_state_dict(state["optimizer"])
-    rng.bit_generator.state = state["numpy_rng"]
-    torch.set_rng_state(state["torch_rng"])
-    if state["cuda_rng"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
-    history: History = state["history"]
-    return history
+    scale.update(state["scale"])
+    return Progress(state["history"], state["step"], state["losses"])
 
 
 def plain_config(config: TrainConfig) -> dict[str, Any]:
     """Return the config as JSON can hold it."""
     fields = dataclasses.asdict(config)
-    return {k: str(v) if isinstance(v, Path) else v for k, v in fields.items()}
+    return {k: _plain(v) for k, v in fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value

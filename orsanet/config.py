@@ -9,9 +9,11 @@ from typing import Any, Literal
 from occlufer.errors import UsageError
 
 from .losses import DAREForm
-from .model import IMAGE_SIZE_PX, SIZES, LandmarkPrior, SemanticPrior, Size
+from .model import IMAGE_SIZE_PX, SIZES, Ablation, LandmarkPrior, SemanticPrior, Size
 
 OptimizerName = Literal["adam", "sam"]
+Frozen = Literal["cached", "in_loop"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,22 @@ class TrainConfig:
     size: Size = "demo"
     """Size of the model: demo, small, base or large."""
     semantic_prior: SemanticPrior = "maps"
-    """features: SegFace's fourth stage; maps: part maps, drawn from the landmarks."""
+    """features: SegFace's fourth stage; maps: part maps, SegFace's or the built-in parser's."""
     landmark_prior: LandmarkPrior = "points"
-    """features: MobileFaceNet's last map; points: responses drawn from the landmarks."""
+    """features: MobileFaceNet's last map; points: responses to the dataset's landmarks."""
+    query_projection: bool = False
+    """Give the landmark query a linear layer of its own (paper, Eq. 6)."""
+    without: tuple[Ablation, ...] = ()
+    """What of the model is left out, as in the paper's Table 6."""
+    ir50: Path | None = None
+    """Weights that the image backbone starts from; none: from scratch."""
+    segface: Path | None = None
+    """A SegFace checkpoint for LaPa; none: part maps of the built-in parser."""
+    mobilefacenet: Path | None = None
+    """A MobileFaceNet checkpoint; none: responses to the dataset's landmarks."""
+    frozen: Frozen = "cached"
+    """cached: priors are computed once; in_loop: in every pass, of the erased pictures, the frozen
+    networks in training mode, as the released code does, to compare with."""
     image_size_px: int = IMAGE_SIZE_PX
     """Side of the pictures in the cache; the backbone takes 112 of it."""
     optimizer: OptimizerName = "adam"
@@ -48,6 +63,8 @@ class TrainConfig:
     """Share of DARE beside cross-entropy in the loss (paper, Eq. 12)."""
     warm_epochs: int = 0
     """First epochs, in which 2 x label smoothing (0.2) takes the place of DARE."""
+    soft_labels: bool = False
+    """Take the cross-entropy against the votes' probabilities instead of the label."""
     balanced: bool = True
     """Draw every class equally often."""
     erase_probability: float = 0.5
@@ -59,6 +76,12 @@ class TrainConfig:
     """auto takes cuda, then mps, then cpu."""
     threads: int = 0
     """CPU threads of torch; 0 leaves them as they are."""
+    precision: Precision = "float32"
+    """float32; tf32: its fast products on CUDA; bfloat16 and float16: mixed precision."""
+    compile: bool = False
+    """Compile the model by torch.compile; worth its minute on a GPU."""
+    checkpoint_minutes: float = 5.0
+    """How often the state is written within an epoch."""
     resume: bool = False
     """Go on from the last checkpoint in `out`."""
 
@@ -72,12 +95,23 @@ class TrainConfig:
             _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
         _check("learning_rate", self.learning_rate, self.learning_rate > 0, "more than 0")
         _check("decay", self.decay, 0 < self.decay <= 1, "more than 0, at most 1")
+        _check(
+            "checkpoint_minutes",
+            self.checkpoint_minutes,
+            self.checkpoint_minutes > 0,
+            "more than 0",
+        )
+        if self.frozen == "in_loop" and None in (self.segface, self.mobilefacenet):
+            raise UsageError("frozen: found 'in_loop', expected segface and mobilefacenet with it")
         share = self.erase_probability
         _check("erase_probability", share, 0 <= share <= 1, "0 to 1")
 
 
 # Fields that do not decide the weights of a given epoch: a resumed run may change them.
-FREE_FIELDS = ("data", "out", "preset", "epochs", "device", "threads", "resume")
+FREE_FIELDS = (
+    *("data", "out", "preset", "epochs", "device", "threads", "resume", "checkpoint_minutes"),
+    *("ir50", "segface", "mobilefacenet"),  # paths; the dataset key tells the priors' weights
+)
 
 _WORDS: dict[str, tuple[str, ...]] = {
     "size": tuple(SIZES),
@@ -85,11 +119,13 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "landmark_prior": ("features", "points"),
     "optimizer": ("adam", "sam"),
     "dare_form": ("released", "paper"),
+    "frozen": ("cached", "in_loop"),
+    "precision": ("float32", "tf32", "bfloat16", "float16"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # A thousand faces in a few minutes on two CPU cores; priors from the landmarks.
+    # A thousand faces in a few minutes on two CPU cores, with the built-in priors.
     "demo": {
         "size": "demo",
         "semantic_prior": "maps",
@@ -125,6 +161,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "size": "large",
         "semantic_prior": "maps",
         "landmark_prior": "features",
+        "query_projection": True,
         "image_size_px": 224,
         "optimizer": "adam",
         "learning_rate": 1e-4,
@@ -139,22 +176,23 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def config_from_preset(
-    preset: str,
-    data: Path,
-    out: Path,
-    seed: int = 0,
-    device: str = "auto",
-    resume: bool = False,
-) -> TrainConfig:
-    """Return the config of a preset; other fields are changed by `dataclasses.replace`.
+def config_from_preset(preset: str, data: Path, out: Path, /, **changes: Any) -> TrainConfig:
+    """Return the config of a preset, with fields changed.
 
     Raises UsageError if there is no such preset or a value is out of range.
     """
     if preset not in PRESETS:
         raise UsageError(f"preset: found {preset!r}, expected one of {tuple(PRESETS)}")
-    config = TrainConfig(data=data, out=out, seed=seed, device=device, resume=resume)
-    return replace(config, preset=preset, **PRESETS[preset])
+    return replace(TrainConfig(data, out), preset=preset, **{**PRESETS[preset], **changes})
+
+
+def with_priors_at_hand(config: TrainConfig) -> TrainConfig:
+    """Return the config with built-in priors in the place of those whose weights are missing."""
+    return replace(
+        config,
+        semantic_prior=config.semantic_prior if config.segface else "maps",
+        landmark_prior=config.landmark_prior if config.mobilefacenet else "points",
+    )
 
 
 def _check(name: str, value: object, holds: bool, expected: str) -> None:

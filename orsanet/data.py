@@ -17,20 +17,17 @@ from numpy.typing import NDArray
 
 from occlufer.errors import MissingError, UsageError
 from occlufer.lock import LOCK_NAME
+from occlufer.progress import progress
 from occlufer.schema import LABELS, SPLITS
 
-from .priors import part_maps, point_maps
+from .priors import FACE_SQUARE, FOREHEAD, Prior, both_ways
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 CACHE_NAME = "cache.json"
-COLUMNS = ("image", "label", "landmarks", "sha256")
+COLUMNS = ("image", "label", "soft_label", "landmarks", "sha256")
 ROWS_AT_ONCE = 64
-# The square around the 68 points, which end at the brows: its side as a multiple of their larger
-# extent, and how far it is shifted up, as a share of the side, to take the forehead in.
-FACE_SQUARE = 1.3
-FOREHEAD = 0.08
 
 
 @dataclass(frozen=True)
@@ -41,12 +38,14 @@ class Split:
     """(N, S, S, 3), RGB."""
     labels: NDArray[np.int64]
     """(N,), ids of LABELS."""
+    soft_labels: NDArray[np.float32]
+    """(N, 8), the probability of each class by the votes."""
     landmarks: NDArray[np.float32]
     """(N, 68, 2), x before y, as shares of the picture's width and height."""
-    part_maps: NDArray[np.float16]
-    """(N, 11, 28, 28), see `priors.part_maps`."""
-    point_maps: NDArray[np.float16]
-    """(N, 68, 7, 7), see `priors.point_maps`."""
+    semantic: NDArray[np.float16]
+    """(N, 2, C, h, w): the semantic prior of each picture, and of its mirror image."""
+    landmark_features: NDArray[np.float16]
+    """(N, 2, L, 7, 7): the landmark prior, of both likewise."""
     ids: NDArray[np.str_]
     """(N,), the sha256 of each sample."""
 
@@ -59,29 +58,41 @@ class Cache:
     """What `load_cache` gives."""
 
     key: str
-    """Changes with the dataset, the picture size and the form of the cache."""
+    """Changes with the dataset, the picture size, the priors' weights and the cache's form."""
     image_size_px: int
+    priors: dict[str, str]
+    """{"semantic": name, "landmark_features": name}"""
     splits: dict[str, Split]
     """{"train": ..., "validation": ...}"""
 
 
-def prepare_cache(dataset_folder: Path, cache_folder: Path, image_size_px: int) -> Cache:
+Priors = dict[str, Prior]
+"""{"semantic": ..., "landmark_features": ...}"""
+
+
+def prepare_cache(
+    dataset_folder: Path, cache_folder: Path, image_size_px: int, priors: Priors
+) -> Cache:
     """Return the cache of a published dataset, written anew unless the one there is of it.
 
-    Faces are cut square by their landmarks. Raises MissingError if there is no dataset,
-    UsageError with file and row if a sample cannot be read. Needs pyarrow and Pillow.
+    Faces are cut square by their landmarks, and their priors are computed once, of each picture and
+    of its mirror image. Raises MissingError if there is no dataset, UsageError with file and row if
+    a sample cannot be read. Needs pyarrow and Pillow.
     """
     shards = {split: _shards(dataset_folder, split) for split in SPLITS}
-    key = _key(dataset_folder, shards, image_size_px)
+    key = _key(dataset_folder, shards, image_size_px, priors)
     if _key_of(cache_folder) == key:
         return load_cache(cache_folder)
-    log.info("priors: part maps and point responses, drawn from the dataset's own landmarks")
+    names = {name: prior.name for name, prior in priors.items()}
+    log.info("priors: %s", " and ".join(names.values()))
     fresh = cache_folder.with_name(f".{cache_folder.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for split, paths in shards.items():
         _write_split(fresh, split, paths, image_size_px)
-    facts = {"key": key, "image_size_px": image_size_px}
+        for name, prior in priors.items():
+            _write_prior(fresh, split, name, prior)
+    facts = {"key": key, "image_size_px": image_size_px, "priors": names}
     (fresh / CACHE_NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(cache_folder, ignore_errors=True)
     fresh.rename(cache_folder)
@@ -98,7 +109,7 @@ def load_cache(folder: Path) -> Cache:
         split: Split(*(np.load(folder / f"{split}_{name}.npy", mmap_mode="r") for name in ARRAYS))
         for split in SPLITS
     }
-    return Cache(facts["key"], facts["image_size_px"], splits)
+    return Cache(facts["key"], facts["image_size_px"], facts["priors"], splits)
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
@@ -110,9 +121,10 @@ def _shards(folder: Path, split: str) -> list[Path]:
     return paths
 
 
-def _key(folder: Path, shards: dict[str, list[Path]], image_size_px: int) -> str:
+def _key(folder: Path, shards: dict[str, list[Path]], image_size_px: int, priors: Priors) -> str:
     """Return a hash of the lock, or of the shards where there is none, and of our settings."""
-    digest = hashlib.sha256(f"{VERSION} {image_size_px}".encode())
+    settings = [VERSION, image_size_px, *(prior.key for prior in priors.values())]
+    digest = hashlib.sha256(" ".join(map(str, settings)).encode())
     lock = folder / LOCK_NAME
     for path in [lock] if lock.is_file() else [p for paths in shards.values() for p in paths]:
         with path.open("rb") as file:
@@ -130,26 +142,46 @@ def _key_of(cache_folder: Path) -> str | None:
 
 
 def _write_split(folder: Path, split: str, paths: list[Path], size: int) -> None:
+    """Write all of a split but its priors."""
     import pyarrow.parquet as pq
 
     total = sum(pq.ParquetFile(path).metadata.num_rows for path in paths)
-    open_memmap: Any = np.lib.format.open_memmap  # numpy leaves it without types
-    images = open_memmap(
-        folder / f"{split}_images.npy", mode="w+", dtype=np.uint8, shape=(total, size, size, 3)
-    )
+    images = _opened(folder / f"{split}_images.npy", np.uint8, (total, size, size, 3))
     labels = np.empty(total, np.int64)
+    soft_labels = np.empty((total, len(LABELS)), np.float32)
     landmarks = np.empty((total, 68, 2), np.float32)
     ids = []
     for number, (where, row) in enumerate(_rows(paths)):
         images[number], landmarks[number] = _picture(row, where, size)
-        labels[number] = _label(row, where)
+        labels[number], soft_labels[number] = _labels(row, where)
         ids.append(row["sha256"])
     images.flush()
     np.save(folder / f"{split}_labels.npy", labels)
+    np.save(folder / f"{split}_soft_labels.npy", soft_labels)
     np.save(folder / f"{split}_landmarks.npy", landmarks)
-    np.save(folder / f"{split}_part_maps.npy", part_maps(landmarks).astype(np.float16))
-    np.save(folder / f"{split}_point_maps.npy", point_maps(landmarks).astype(np.float16))
     np.save(folder / f"{split}_ids.npy", np.array(ids, dtype=np.str_))
+
+
+def _write_prior(folder: Path, split: str, name: str, prior: Prior) -> None:
+    """Write one prior of a split's pictures and of their mirror images."""
+    images = np.load(folder / f"{split}_images.npy", mmap_mode="r")
+    landmarks = np.load(folder / f"{split}_landmarks.npy")
+    shape = (len(images), 2, *prior.shape)
+    written = _opened(folder / f"{split}_{name}.npy", np.float16, shape)
+    starts = range(0, len(images), ROWS_AT_ONCE)
+    for start in progress(starts, len(starts), f"{split}: {prior.name}"):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        written[rows] = both_ways(prior, np.array(images[rows]), landmarks[rows])
+    written.flush()
+
+
+def _opened(path: Path, kind: Any, shape: tuple[int, ...]) -> Any:
+    """Return a new array that lies in a file."""
+    open_memmap: Any = np.lib.format.open_memmap  # numpy leaves it without types
+    if shape[0] == 0:  # nothing can be mapped
+        np.save(path, np.empty(shape, kind))
+        return np.load(path)
+    return open_memmap(path, mode="w+", dtype=kind, shape=shape)
 
 
 def _rows(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -178,6 +210,11 @@ def _picture(
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    if row["image"] is None or row["image"]["bytes"] is None:
+        raise UsageError(
+            f"{where}: found no pixels, expected a picture; they stay with the source's holder, "
+            "`occlufer rebuild` takes them from your own copy"
+        )
     try:
         with Image.open(io.BytesIO(row["image"]["bytes"])) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")
@@ -203,8 +240,11 @@ def _picture(
     return np.asarray(square, dtype=np.uint8), ((points - corner) / side).astype(np.float32)
 
 
-def _label(row: dict[str, Any], where: str) -> int:
-    label = row["label"]
+def _labels(row: dict[str, Any], where: str) -> tuple[int, list[float]]:
+    """Return a row's label and the probability of each class."""
+    label, soft = row["label"], row["soft_label"]
     if not isinstance(label, int) or not 0 <= label < len(LABELS):
         raise UsageError(f"{where}: found label {label!r}, expected 0 to {len(LABELS) - 1}")
-    return label
+    if soft is None or len(soft) != len(LABELS):
+        raise UsageError(f"{where}: found soft_label {soft!r}, expected {len(LABELS)} numbers")
+    return label, soft

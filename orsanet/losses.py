@@ -17,6 +17,13 @@ class DARELoss(nn.Module):
     With target logit z_x, strongest other logit z_y and alpha = 1 - softmax(z)_x the rival is
     "paper" z_y + alpha * z_y (Eq. 11), which lowers a negative z_y; "released" z_y + alpha, which
     always raises it and made the published numbers. Alpha is a constant for the gradient.
+
+    It goes beside cross-entropy on any classifier (Eq. 12 weighs it by 0.1):
+
+        dare = DARELoss()
+        for images, target in loader:
+            logits = resnet(images)
+            loss = F.cross_entropy(logits, target) + 0.1 * dare(logits, target)
     """
 
     def __init__(self, form: DAREForm = "released") -> None:

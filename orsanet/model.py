@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .ir50 import IR50_STAGES, IRBackbone, Stage
-from .mcm import PyramidFusion
-from .priors import PART_CHANNELS, POINT_CHANNELS
+from .mcm import FusionForm, PyramidFusion
+from .mobilefacenet import MobileFaceNet
+from .priors import MAP_SIZE, PART_CHANNELS, POINT_CHANNELS
+from .segface import SegFace, build_segface
 from .ssgm import SPADEResidual
 
 GRID = 7
 IMAGE_SIZE_PX = 112
+# Under these names the frozen networks stand in the authors' checkpoints.
+FROZEN_NAMES = ("face_landback.", "face_segment.")
 
 # How the backbone's map becomes 49 tokens. "view" is the released code's plain reshape, by which a
 # token holds neighbouring channels of the whole picture; in "places" it holds all channels of one
@@ -27,8 +33,8 @@ SemanticPrior = Literal["features", "maps"]
 LandmarkPrior = Literal["features", "points"]
 
 # Channels of each kind of prior: those of SegFace's fourth stage, of MobileFaceNet, and ours.
-SEMANTIC_CHANNELS: dict[str, int] = {"features": 1024, "maps": PART_CHANNELS}
-LANDMARK_CHANNELS: dict[str, int] = {"features": 512, "points": POINT_CHANNELS}
+SEMANTIC_CHANNELS: dict[SemanticPrior, int] = {"features": 1024, "maps": PART_CHANNELS}
+LANDMARK_CHANNELS: dict[LandmarkPrior, int] = {"features": 512, "points": POINT_CHANNELS}
 
 
 @dataclass(frozen=True)
@@ -73,34 +79,100 @@ SIZES = {
 }
 
 
+# What Table 6 of the paper leaves out, one at a time; its fifth line, DARE, is a loss.
+ABLATIONS = ("segmentation", "cross_interaction", "multi_scale", "reintegration")
+Ablation = Literal["segmentation", "cross_interaction", "multi_scale", "reintegration"]
+
+
 def build_orsanet(
     num_classes: int = 8,
     size: Size = "large",
     semantic_prior: SemanticPrior = "features",
     landmark_prior: LandmarkPrior = "features",
+    *,
+    query_projection: bool = False,
+    without: Collection[Ablation] = (),
+    frozen_nets: bool = True,
 ) -> ORSANet:
     """Return a fresh model; small, base and large are the paper's, demo trains on two CPU cores.
 
-    A landmark prior as wide as a token goes in as it is, as in the released code; a narrower or
-    wider one passes a 1x1 convolution first.
+    `semantic_prior` is "features" of SegFace's fourth stage, as released, or part "maps", as in the
+    paper's Eq. 5; `landmark_prior` "features" of MobileFaceNet, or "points", the responses of
+    `priors.py`. A landmark prior as wide as a token goes in as it is, as in the released code; a
+    narrower or wider one passes a 1x1 convolution first. `query_projection` gives the landmark
+    query the W_q of Eq. 6, `without` names ablations. With `frozen_nets` it carries the networks
+    that compute its priors, with random weights until a checkpoint is loaded; without them, and
+    for "points", priors have to be given. Raises ValueError for an ablation of another name.
     """
+    parts = orsanet_parts(
+        num_classes,
+        size,
+        semantic_prior,
+        landmark_prior,
+        query_projection=query_projection,
+        without=without,
+    )
+    model = ORSANet(**parts)
+    if frozen_nets and landmark_prior == "features":
+        model.take_frozen_nets(MobileFaceNet(), build_segface(11), semantic_prior)
+    return model
+
+
+def orsanet_parts(
+    num_classes: int,
+    size: Size,
+    semantic_prior: SemanticPrior,
+    landmark_prior: LandmarkPrior,
+    *,
+    query_projection: bool,
+    without: Collection[Ablation],
+) -> dict[str, Any]:
+    """Return the fresh parts that an ORSANet is put together of, as `build_orsanet` says."""
+    unknown = set(without) - set(ABLATIONS)
+    if unknown:
+        raise ValueError(f"without: found {sorted(unknown)}, expected some of {ABLATIONS}")
     sizes = SIZES[size]
     width = sizes.width
     side = IMAGE_SIZE_PX // (sizes.stem_stride * 2 ** len(sizes.stages))
     token_channels = sizes.stages[-1].width * side**2 // GRID**2
-    semantic, landmark = SEMANTIC_CHANNELS[semantic_prior], LANDMARK_CHANNELS[landmark_prior]
-    reduces = semantic_prior == "features"
-    return ORSANet(
-        ir_back=IRBackbone(sizes.stages, sizes.stem_stride),
-        ir_layer=nn.Linear(token_channels, width),
-        seg_sample=nn.Conv2d(semantic, width, 1) if reduces else nn.Identity(),
-        seg_fusion=SPADEResidual(width, width if reduces else semantic, sizes.hidden),
-        landmark_sample=nn.Identity() if landmark == width else nn.Conv2d(landmark, width, 1),
-        pyramid_fuse=PyramidFusion(width, sizes.depth, sizes.heads, drop_ratio=0.1),
-        se_block=SEBlock(width),
-        head=ClassifierHead(width, num_classes),
-        token_layout=sizes.token_layout,
+    landmark = LANDMARK_CHANNELS[landmark_prior]
+    form = FusionForm(
+        sizes.heads,
+        query_projection=query_projection,
+        cross_interaction="cross_interaction" not in without,
+        reintegration="reintegration" not in without,
+        multi_scale="multi_scale" not in without,
     )
+    guided = "segmentation" not in without
+    sample, fusion = _guidance(sizes, semantic_prior) if guided else (nn.Identity(), Unguided())
+    return {
+        "ir_back": IRBackbone(sizes.stages, sizes.stem_stride),
+        "ir_layer": nn.Linear(token_channels, width),
+        "seg_sample": sample,
+        "seg_fusion": fusion,
+        "landmark_sample": nn.Identity() if landmark == width else nn.Conv2d(landmark, width, 1),
+        "pyramid_fuse": PyramidFusion(width, sizes.depth, form, drop_ratio=0.1),
+        "se_block": SEBlock(width),
+        "head": ClassifierHead(width, num_classes),
+        "token_layout": sizes.token_layout,
+    }
+
+
+def _guidance(sizes: Sizes, semantic_prior: SemanticPrior) -> tuple[nn.Module, nn.Module]:
+    """Return what brings the semantic prior to the tokens' width, if anything has to, and SSGM."""
+    channels = SEMANTIC_CHANNELS[semantic_prior]
+    if semantic_prior == "maps":
+        return nn.Identity(), SPADEResidual(sizes.width, channels, sizes.hidden)
+    sample = nn.Conv2d(channels, sizes.width, 1)
+    return sample, SPADEResidual(sizes.width, sizes.width, sizes.hidden)
+
+
+class Unguided(nn.Module):
+    """SSGM left out: the semantic prior is not looked at."""
+
+    def forward(self, x: Tensor, semantic: Tensor) -> Tensor:
+        """Return x as it is."""
+        return x
 
 
 class SEBlock(nn.Module):
@@ -131,10 +203,11 @@ class ClassifierHead(nn.Module):
 
 
 class ORSANet(nn.Module):
-    """The trained parts of the model. The frozen networks stand outside and give the priors.
+    """The trained parts of the model, and, where it has them, the frozen networks of its priors.
 
     Names of modules and tensors are those of the authors' checkpoints, without the two parts
-    that never run (`ir_back.output_layer`, `pyramid_fuse.cls_token`); `landmark_sample` is ours.
+    that never run (`ir_back.output_layer`, `pyramid_fuse.cls_token`); `landmark_sample` and
+    `pyramid_fuse...q` are ours and empty in the released form.
     """
 
     def __init__(
@@ -159,20 +232,50 @@ class ORSANet(nn.Module):
         self.se_block = se_block
         self.head = head
         self.token_layout = token_layout
+        self.face_landback: MobileFaceNet | None = None
+        self.face_segment: SegFace | None = None
+        self.semantic_prior: SemanticPrior = "features"
+        self.frozen_nets_train = False
 
-    def forward(self, images: Tensor, priors: Priors) -> Tensor:
-        """Return logits (B, num_classes); `images` is (B, 3, H, W), normalised by ImageNet's."""
+    def take_frozen_nets(
+        self, landmarks: MobileFaceNet, segments: SegFace, semantic_prior: SemanticPrior
+    ) -> None:
+        """Take up the networks that compute the priors; they stay frozen, in evaluation mode.
+
+        The released code leaves them in training mode, so that their batch statistics drift and
+        Swin's stochastic depth blurs the prior; `frozen_nets_train = True` does so too, to compare.
+        """
+        self.face_landback = landmarks.requires_grad_(False)
+        self.face_segment = segments.requires_grad_(False)
+        self.semantic_prior = semantic_prior
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> ORSANet:
+        """Set training mode, of the trained parts alone, and return the model."""
+        super().train(mode)
+        for net in (self.face_landback, self.face_segment):
+            if net is not None:
+                net.train(mode and self.frozen_nets_train)
+        return self
+
+    def forward(self, images: Tensor, priors: Priors | None = None) -> Tensor:
+        """Return logits (B, num_classes).
+
+        `images` is (B, 3, H, W), normalised by ImageNet's mean and deviation; 224 px where no
+        `priors` are given. Then the frozen networks compute them; raises ValueError without them.
+        """
         out: Tensor = self.head(self.features(images, priors))
         return out
 
-    def features(self, images: Tensor, priors: Priors) -> Tensor:
-        """Return the vector (B, D) before the classifier.
+    def features(self, images: Tensor, priors: Priors | None = None) -> Tensor:
+        """Return the vector (B, D) before the classifier; arguments as in `forward`.
 
         Pictures of another size than 112 are resized by the nearest pixel, as in the released
         code.
         """
-        if images.shape[-2:] != (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
-            images = F.interpolate(images, size=(IMAGE_SIZE_PX, IMAGE_SIZE_PX))
+        if priors is None:
+            priors = self.priors(images)
+        images = _to_backbone(images)
         x = self.ir_back(images)
         B = x.shape[0]
         if self.token_layout == "places":
@@ -184,6 +287,37 @@ class ORSANet(nn.Module):
         fused = self.pyramid_fuse(_tokens(guided), _tokens(landmark))
         out: Tensor = self.se_block(fused)
         return out
+
+    @torch.no_grad()
+    def priors(self, images: Tensor) -> Priors:
+        """Return what the frozen networks see in normalised images (B, 3, 224, 224).
+
+        MobileFaceNet gets the picture at 112 px, nearest pixel, normalised as it is, as in the
+        released code. Part maps are LaPa's probabilities, averaged to 28 x 28.
+        """
+        if self.face_landback is None or self.face_segment is None:
+            raise ValueError(
+                "priors: found none, expected some, for this model has no frozen networks; "
+                "build it with frozen_nets=True or give it cached priors"
+            )
+        landmark = self.face_landback.features(_to_backbone(images))
+        if self.semantic_prior == "features":
+            return Priors(landmark, self.face_segment.stage4_features(images))
+        maps = self.face_segment(images).softmax(dim=1)
+        return Priors(landmark, F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE))
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of the trained parts alone, by name."""
+    state = model.state_dict()
+    return {name: x for name, x in state.items() if not name.startswith(FROZEN_NAMES)}
+
+
+def _to_backbone(images: Tensor) -> Tensor:
+    """Return images (B, 3, 112, 112), by the nearest pixel."""
+    if images.shape[-2:] == (IMAGE_SIZE_PX, IMAGE_SIZE_PX):
+        return images
+    return F.interpolate(images, size=(IMAGE_SIZE_PX, IMAGE_SIZE_PX))
 
 
 def _tokens(grid: Tensor) -> Tensor:

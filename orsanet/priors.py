@@ -1,77 +1,130 @@
-"""Built-in priors: part maps and point responses drawn from the dataset's own landmarks.
+"""Priors of a face: what networks that never change see in a picture, run once for every picture.
 
-They stand in for the frozen networks (SegFace, MobileFaceNet) where those are not at hand. They
-tell where the parts of a face lie, not how they look, and say no more than the landmarks do.
+SegFace and MobileFaceNet where a user has their weights, as the released model has them; else the
+built-in parser's part maps and the responses to the dataset's landmarks. Each is told by its name.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from occlufer.schema import FACE_PARTS, LANDMARK_MIRROR, LANDMARK_PARTS
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FaceParser, open_parser
+from occlufer.schema import FACE_PARTS, LANDMARK_MIRROR
 
 Floats = NDArray[np.float32]
+Pictures = NDArray[np.uint8]
 
-# LaPa's eleven classes; ours goes on with "occluder", which points cannot show.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+# LaPa's eleven classes; ours goes on with "occluder".
 PART_NAMES = FACE_PARTS[:11]
 PART_CHANNELS = len(PART_NAMES)
 POINT_CHANNELS = 68
 MAP_SIZE = 28
 GRID = 7
+# How faces lie in the cache's pictures: the square around the 68 points, which end at the brows,
+# has this multiple of their larger extent, and is shifted up by this share to take the forehead in.
+FACE_SQUARE = 1.3
+FOREHEAD = 0.08
 
-_BROW_RATIO = 0.025  # half a brow's thickness, as a share of the width of the face
-_HAIRLINE_RATIO = 0.45  # height of the forehead over the brows, as a share of brows to chin
-_OUTLINES = {
-    "left_eye": range(36, 42),
-    "right_eye": range(42, 48),
-    "nose": (27, 31, 32, 33, 34, 35),
-    "upper_lip": (*range(48, 55), *range(64, 59, -1)),
-    "inner_mouth": range(60, 68),
-    "lower_lip": (48, *range(59, 53, -1), 64, 65, 66, 67, 60),
-}
-_MIRRORED_PARTS = tuple(
-    PART_NAMES.index(
-        name.replace("left", "right") if "left" in name else name.replace("right", "left")
+
+@dataclass(frozen=True)
+class Prior:
+    """One prior: its name, what it depends on, and the function."""
+
+    name: str
+    """Stands in the log, the metrics and the model card."""
+    key: str
+    """Changes with the weights."""
+    shape: tuple[int, int, int]
+    compute: Callable[[Pictures, Floats], Floats]
+    """Pictures (B, S, S, 3) in RGB and landmarks (B, 68, 2) as shares of them to (B, *shape)."""
+
+
+def built_in_maps() -> Prior:
+    """Return the built-in parser's part maps, (11, 28, 28): what is covered belongs to no part."""
+    parser = open_parser("built_in", None)
+    return Prior(
+        "part maps of the built-in parser",
+        f"built_in {parser.weights_sha256}",
+        (PART_CHANNELS, MAP_SIZE, MAP_SIZE),
+        lambda pictures, _: parsed_maps(parser, pictures),
     )
-    for name in PART_NAMES
-)
-_CHUNK = 64
 
 
-def part_maps(landmarks68: Floats, size: int = MAP_SIZE) -> Floats:
-    """Return soft maps (B, 11, size, size) in [0, 1] of LaPa's classes; they sum to one.
+def segface_maps(weights: Path, device: torch.device) -> Prior:
+    """Return SegFace's part maps, (11, 28, 28), of a user's LaPa checkpoint; raises as it reads."""
+    from .segface import read_segface
 
-    `landmarks68` is float (B, 68, 2), x before y, as shares of the picture's width and height;
-    points outside the picture are allowed. Edges are soft over one cell. Hair stays zero: no
-    landmark lies on it.
-    """
-    chunks = [
-        _part_maps(landmarks68[start : start + _CHUNK].astype(np.float32), size)
-        for start in range(0, len(landmarks68), _CHUNK)
-    ]
-    return np.concatenate([np.empty((0, PART_CHANNELS, size, size), np.float32), *chunks])
+    model = read_segface(weights).to(device)
+
+    @torch.inference_mode()
+    def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
+        maps = model(normalised(pictures, 224).to(device)).softmax(dim=1)[:, :PART_CHANNELS]
+        return _numpy(F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE))
+
+    shape = (PART_CHANNELS, MAP_SIZE, MAP_SIZE)
+    return Prior("part maps of SegFace", f"segface maps {sha256_of(weights)}", shape, compute)
+
+
+def segface_features(weights: Path, device: torch.device) -> Prior:
+    """Return SegFace's fourth stage, (1024, 7, 7), of a user's checkpoint; raises as it reads."""
+    from .segface import read_segface
+
+    model = read_segface(weights).to(device)
+
+    @torch.inference_mode()
+    def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
+        return _numpy(model.stage4_features(normalised(pictures, 224).to(device)))
+
+    key = f"segface features {sha256_of(weights)}"
+    return Prior("features of SegFace's fourth stage", key, (1024, GRID, GRID), compute)
+
+
+def mobilefacenet_features(weights: Path, device: torch.device) -> Prior:
+    """Return MobileFaceNet's last map, (512, 7, 7), of a user's checkpoint; raises as it reads."""
+    from .mobilefacenet import read_mobilefacenet
+
+    model = read_mobilefacenet(weights).to(device)
+
+    @torch.inference_mode()
+    def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
+        images = normalised(pictures, pictures.shape[1]).to(device)
+        return _numpy(model.features(F.interpolate(images, size=(112, 112))))
+
+    key = f"mobilefacenet {sha256_of(weights)}"
+    return Prior("features of MobileFaceNet", key, (512, GRID, GRID), compute)
+
+
+def landmark_points() -> Prior:
+    """Return the responses of a 7 x 7 grid to the dataset's landmarks, (68, 7, 7)."""
+    return Prior(
+        "responses to the dataset's landmarks",
+        "points",
+        (POINT_CHANNELS, GRID, GRID),
+        lambda _, landmarks68: point_maps(landmarks68),
+    )
 
 
 def point_maps(landmarks68: Floats, grid: int = GRID) -> Floats:
     """Return the responses (B, 68, grid, grid) in [0, 1] of every cell to every landmark.
 
-    exp(-d^2 / 2) with d the distance from the cell's centre in cells; input as in `part_maps`.
+    exp(-d^2 / 2) with d the distance from the cell's centre in cells. `landmarks68` is float
+    (B, 68, 2), x before y, as shares of the picture; points outside it are allowed.
     """
     cells = np.arange(grid, dtype=np.float32) + np.float32(0.5)
     offset = landmarks68.astype(np.float32)[..., None] * np.float32(grid) - cells
     response = np.exp(-(offset**2) / 2)
     return np.asarray(response[:, :, 1, :, None] * response[:, :, 0, None, :], dtype=np.float32)
-
-
-def mirror_part_maps(maps: Floats) -> Floats:
-    """Return part maps (B, 11, h, w) of the mirrored faces: left and right change channels too."""
-    return maps[:, list(_MIRRORED_PARTS), :, ::-1]
-
-
-def mirror_point_maps(maps: Floats) -> Floats:
-    """Return point responses (B, 68, h, w) of the mirrored faces."""
-    return maps[:, list(LANDMARK_MIRROR), :, ::-1]
 
 
 def mirror_landmarks(landmarks68: Floats) -> Floats:
@@ -81,74 +134,54 @@ def mirror_landmarks(landmarks68: Floats) -> Floats:
     return mirrored
 
 
-def _part_maps(p: Floats, size: int) -> Floats:
-    width = np.linalg.norm(p[:, 16] - p[:, 0], axis=-1)[:, None, None]
-    shapes = {
-        name: _soft(_inside_distance(p[:, list(outline)], size), size)
-        for name, outline in _OUTLINES.items()
-    }
-    for name in ("left_brow", "right_brow"):
-        distance = _edge_distance(p[:, LANDMARK_PARTS[name]], size, closed=False)
-        shapes[name] = _soft(_BROW_RATIO * width - distance, size)
-    head = _soft(_inside_distance(_head_outline(p), size), size)
-    maps = np.zeros((len(p), PART_CHANNELS, size, size), np.float32)
-    for name, shape in shapes.items():
-        maps[:, PART_NAMES.index(name)] = shape
-    # Where soft edges overlap, the features share the cell.
-    features = maps.sum(axis=1, keepdims=True)
-    maps /= np.maximum(features, 1)
-    features = np.minimum(features, 1)[:, 0]
-    maps[:, PART_NAMES.index("skin")] = np.maximum(head - features, 0)
-    maps[:, PART_NAMES.index("background")] = 1 - np.maximum(head, features)
-    return maps
+def both_ways(prior: Prior, pictures: Pictures, landmarks68: Floats) -> Floats:
+    """Return the prior of pictures and of their mirror images, (B, 2, *shape)."""
+    plain = prior.compute(pictures, landmarks68)
+    mirrored = np.ascontiguousarray(pictures[:, :, ::-1])
+    return np.stack([plain, prior.compute(mirrored, mirror_landmarks(landmarks68))], axis=1)
 
 
-def _head_outline(p: Floats) -> Floats:
-    """Return the jaw and seven points of the hairline over it, (B, 24, 2)."""
-    brows = p[:, 17:27].mean(axis=1, keepdims=True)
-    centre = (p[:, 0:1] + p[:, 16:17]) / 2
-    across = (p[:, 16:17] - p[:, 0:1]) / 2
-    up = (brows - p[:, 8:9]) * np.float32(_HAIRLINE_RATIO) + brows - centre
-    angles = np.linspace(np.pi * 0.07, np.pi * 0.93, 7, dtype=np.float32)[None, :, None]
-    return np.concatenate([p[:, :17], np.cos(angles) * across + np.sin(angles) * up + centre], 1)
+def parsed_maps(parser: FaceParser, pictures: Pictures) -> Floats:
+    """Return part maps (B, 11, 28, 28) in [0, 1] of pictures (B, S, S, 3) as the cache holds them.
+
+    The parser wants the face smaller than it is there: what is beyond the picture repeats its edge.
+    """
+    side = parser.input_px
+    # The parser's frame, in sides of the picture: how large, and where the picture begins in it.
+    frame = 1 / FACE_SQUARE / FACE_SHARE
+    inner = round(side / frame)
+    left, top = (
+        round(side * share - at * inner)
+        for share, at in zip(FACE_CENTRE, (0.5, 0.5 + FOREHEAD), strict=True)
+    )
+    images = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
+    small = F.interpolate(images, (inner, inner), mode="bilinear", antialias=True)
+    padding = (left, side - inner - left, top, side - inner - top)
+    framed = F.pad(small, padding, mode="replicate").round().clamp(0, 255).byte()
+    classes, _ = parser.parse(np.ascontiguousarray(framed.permute(0, 2, 3, 1).numpy()))
+    maps = F.interpolate(torch.from_numpy(classes[:, :PART_CHANNELS]), (side, side))
+    cut = maps[..., top : top + inner, left : left + inner]
+    return _numpy(F.adaptive_avg_pool2d(cut, MAP_SIZE))
 
 
-def _soft(distance: Floats, size: int) -> Floats:
-    """Return 0 to 1 for distances from -1 to +1 half cell, linear between."""
-    return np.asarray(np.clip(distance * size + 0.5, 0, 1), np.float32)
+def normalised(pictures: Pictures, side: int) -> Tensor:
+    """Return pictures (B, S, S, 3) as images (B, 3, side, side), normalised by ImageNet's."""
+    images = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
+    if images.shape[-1] != side:
+        images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
+    return (images - mean) / std
 
 
-def _inside_distance(polygon: Floats, size: int) -> Floats:
-    """Return the distance (B, size, size) to the edge of polygons (B, K, 2), negative outside."""
-    x, y = _cells(size)
-    ends = np.roll(polygon, -1, axis=1)
-    inside = np.zeros((len(polygon), size, size), bool)
-    for start, end in zip(np.moveaxis(polygon, 1, 0), np.moveaxis(ends, 1, 0), strict=True):
-        x0, y0, x1, y1 = (v[:, None, None] for v in (*start.T, *end.T))
-        crosses = (y0 > y) != (y1 > y)
-        rise = np.where(y1 == y0, 1, y1 - y0)
-        inside ^= crosses & (x < x0 + (y - y0) / rise * (x1 - x0))
-    distance = _edge_distance(polygon, size, closed=True)
-    return np.where(inside, distance, -distance)
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
-def _edge_distance(points: Floats, size: int, closed: bool) -> Floats:
-    """Return the distance (B, size, size) to the nearest edge of the line through (B, K, 2)."""
-    x, y = _cells(size)
-    ends = np.roll(points, -1, axis=1)
-    count = points.shape[1] if closed else points.shape[1] - 1
-    nearest = np.full((len(points), size, size), np.inf, np.float32)
-    for number in range(count):
-        x0, y0 = (points[:, number, axis, None, None] for axis in (0, 1))
-        dx, dy = (ends[:, number, axis, None, None] - v for axis, v in ((0, x0), (1, y0)))
-        length = np.maximum(dx**2 + dy**2, np.float32(1e-12))
-        along = np.clip(((x - x0) * dx + (y - y0) * dy) / length, 0, 1)
-        squared = (x - x0 - along * dx) ** 2 + (y - y0 - along * dy) ** 2
-        np.minimum(nearest, squared, out=nearest)
-    return np.sqrt(nearest)
-
-
-def _cells(size: int) -> tuple[Floats, Floats]:
-    """Return x (1, 1, size) and y (1, size, 1) of the cells' centres, as shares of the picture."""
-    centres = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
-    return centres[None, None, :], centres[None, :, None]
+def _numpy(x: Tensor) -> Floats:
+    out: Floats = x.float().cpu().numpy()
+    return out

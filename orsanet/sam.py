@@ -37,11 +37,20 @@ class SAM:
     @torch.no_grad()
     def step(self) -> None:
         """Go back and let the base optimizer step with the gradients found at the worst point."""
+        self._go_back()
+        self.base.step()
+        self.base.zero_grad()
+
+    @torch.no_grad()
+    def give_up(self) -> None:
+        """Go back without a step, e.g. because a gradient overflowed."""
+        self._go_back()
+        self.base.zero_grad()
+
+    def _go_back(self) -> None:
         for p, value in self._stood:
             p.copy_(value)
         self._stood = []
-        self.base.step()
-        self.base.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the base optimizer's state; SAM itself keeps none between steps."""

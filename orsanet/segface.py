@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import UsageError
 
 from .segface_decoder import FaceDecoder, PlaceCode
 from .swin import SWIN_B_STAGES, Swin, offset_index
+from .tensors import Shapes, check_shapes, read_tensors, shapes_of
 
 INPUT_PX = 224
 # The class tokens in the order of the logits, by the names of the released checkpoints. Mind the
@@ -63,17 +62,6 @@ WHERE = (
 # These tell Swin-B with windows of 7 from every other backbone.
 WINDOW_BIAS = ".attn.relative_position_bias_table"
 WINDOW_INDEX = ".attn.relative_position_index"
-# What torch raises for files that are nothing of theirs.
-UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
 
 
 class LinearMap(nn.Module):
@@ -139,66 +127,22 @@ def read_segface(path: Path) -> SegFace:
     224 px ones that this model wants. Raises MissingError if there is no file, UsageError if it is
     no such checkpoint, naming the first tensor that is wrong.
     """
-    if not path.is_file():
-        raise MissingError(f"{path}: found nothing, expected a checkpoint of SegFace ({WHERE})")
-    tensors = _tensors_of(path)
+    tensors = read_tensors(path, HOLDERS, "a checkpoint of SegFace", WHERE)
     # CelebAMask-HQ has a neck, LaPa has not.
     num_classes = 19 if "face_decoder.neck_token.weight" in tensors else 11
     with torch.device("meta"):  # names and shapes alone; the numbers are the checkpoint's
         model = SegFace(num_classes)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _check_tensors(path, expected, {name: tuple(x.shape) for name, x in tensors.items()})
+    expected = shapes_of(model.state_dict())
+    _check_backbone(path, expected, shapes_of(tensors))
+    check_shapes(path, expected, shapes_of(tensors))
     # A constant that a checkpoint converted to another type may have spoiled.
     constant = {name: offset_index() for name in expected if name.endswith(WINDOW_INDEX)}
     model.load_state_dict(tensors | constant, assign=True)
     return model.requires_grad_(False).eval()
 
 
-def _tensors_of(path: Path) -> dict[str, Tensor]:
-    """Return a checkpoint's tensors by their bare names, whole numbers aside as float32."""
-    content = _load(path)
-    for holder in HOLDERS:
-        if isinstance(content, dict) and isinstance(content.get(holder), dict):
-            content = content[holder]
-            break
-    items = content.items() if isinstance(content, dict) else ()
-    tensors = {
-        str(name).removeprefix("module."): x.float() if x.is_floating_point() else x
-        for name, x in items
-        if isinstance(x, Tensor)
-    }
-    if not tensors:
-        raise UsageError(f"{path}: found no tensors, bare or under {HOLDERS}, expected SegFace's")
-    return tensors
-
-
-def _load(path: Path) -> Any:
-    """Return what the file holds; nothing in it can run code."""
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(path, error) from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UsageError(
-        f"{path}: found a file that cannot be read safely ({first}), expected tensors"
-    )
-
-
-def _check_tensors(
-    path: Path, expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]
-) -> None:
-    """Raise UsageError if names or shapes differ."""
+def _check_backbone(path: Path, expected: Shapes, found: Shapes) -> None:
+    """Raise UsageError if no window is one of Swin-B at 224 px."""
     biases = [name for name in expected if name.endswith(WINDOW_BIAS)]
     if not any(found.get(name) == expected[name] for name in biases):
         name, shape = next(iter(found.items()))
@@ -206,11 +150,3 @@ def _check_tensors(
             f"{path}: found no window of Swin-B (its first tensor is {name} {shape}), expected a "
             f"SegFace with Swin-B at {INPUT_PX} px, not with another backbone"
         )
-    for name, shape in expected.items():
-        if name not in found:
-            raise UsageError(f"{path}: found no tensor {name}, expected it with shape {shape}")
-        if found[name] != shape:
-            raise UsageError(f"{path}: found {name} with shape {found[name]}, expected {shape}")
-    for name in found:
-        if name not in expected:
-            raise UsageError(f"{path}: found the tensor {name}, expected none of this name")

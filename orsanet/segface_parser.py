@@ -12,7 +12,7 @@ from torch import Tensor
 
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES, FaceParser
 
-from .batches import IMAGENET_MEAN, IMAGENET_STD
+from .priors import IMAGENET_MEAN, IMAGENET_STD
 from .segface import CELEBA_CLASSES, INPUT_PX, LAPA_CLASSES, SegFace, read_segface
 
 # A face takes some 50 MB on its way through.

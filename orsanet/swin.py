@@ -13,8 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .depth import dropped, rising
+
 PATCH_PX = 4
 WINDOW = 7
+# Stochastic depth of the last block, as torchvision's swin_b has it; the first has none.
+DROP_RATIO = 0.5
 # What keeps places apart that share a window only because the map was rolled.
 APART = -100.0
 
@@ -73,12 +77,14 @@ class WindowAttention(nn.Module):
 class SwinBlock(nn.Module):
     """Window attention and an MLP, each behind a layer norm and beside a shortcut.
 
-    The stochastic depth of training is left out: SegFace serves here with frozen weights only.
+    SegFace serves here with frozen weights, in evaluation mode; the stochastic depth of training
+    mode is there to reproduce the released ORSANet, which left it on.
     """
 
-    def __init__(self, width: int, heads: int, shifted: bool) -> None:
+    def __init__(self, width: int, heads: int, shifted: bool, drop_ratio: float = 0.0) -> None:
         super().__init__()
         self.shifted = shifted
+        self.drop_ratio = drop_ratio
         self.norm1 = nn.LayerNorm(width)
         self.attn = WindowAttention(width, heads)
         self.norm2 = nn.LayerNorm(width)
@@ -89,9 +95,8 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, H, W, C) for (B, H, W, C); H and W are multiples of the window."""
-        x = x + self._attend(self.norm1(x))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+        x = x + dropped(self._attend(self.norm1(x)), self.drop_ratio, self.training)
+        return x + dropped(self.mlp(self.norm2(x)), self.drop_ratio, self.training)
 
     def _attend(self, x: Tensor) -> Tensor:
         H, W = x.shape[1:3]
@@ -128,10 +133,14 @@ class Swin(nn.Sequential):
             nn.Conv2d(3, width, PATCH_PX, PATCH_PX), ToChannelsLast(), nn.LayerNorm(width)
         )
         layers: list[nn.Module] = [stem]
+        ratios = iter(rising(DROP_RATIO, sum(stage.blocks for stage in stages)))
         for number, stage in enumerate(stages):
             if number:
                 layers.append(PatchMerging(stages[number - 1].width))
-            blocks = (SwinBlock(stage.width, stage.heads, i % 2 == 1) for i in range(stage.blocks))
+            blocks = (
+                SwinBlock(stage.width, stage.heads, i % 2 == 1, next(ratios))
+                for i in range(stage.blocks)
+            )
             layers.append(nn.Sequential(*blocks))
         # Nothing here runs the norm: SegFace takes the maps before it.
         super().__init__(nn.Sequential(*layers), nn.LayerNorm(stages[-1].width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ from PIL import Image
 
 from occlufer.builders.synthetic import MEAN_FACE68
 from occlufer.errors import MissingError, UsageError
-from occlufer.orsanet.batches import epoch_rows, erase, jitter, plain_batches, training_batch
+from occlufer.orsanet.batches import Deck, changed, drawn_changes, epoch_rows, plain_batches
 from occlufer.orsanet.data import load_cache, prepare_cache
-from occlufer.orsanet.priors import part_maps, point_maps
+from occlufer.orsanet.priors import Prior, landmark_points, mirror_landmarks, point_maps
 
 SIZE = 32
 CPU = torch.device("cpu")
+# A prior that tells one picture from another and from its mirror image.
+COLOURS = Prior(
+    "colours",
+    "colours 1",
+    (3, SIZE, SIZE),
+    lambda pictures, _: pictures.transpose(0, 3, 1, 2) / 255,
+)
+PRIORS = {"semantic": COLOURS, "landmark_features": landmark_points()}
 
 
 def png(colour: tuple[int, int, int], mode: str = "RGB") -> bytes:
@@ -35,6 +44,7 @@ def rows(count: int, **changes: Any) -> list[dict[str, Any]]:
         {
             "image": {"bytes": png((200, 100, 10 * number)), "path": None},
             "label": number % 8,
+            "soft_label": [0.125] * 8,
             "landmarks": face,
             "sha256": f"{number:064x}",
             **changes,
@@ -55,7 +65,7 @@ def write_dataset(folder: Path, train: list[dict[str, Any]], lock: str | None = 
 
 def test_cache_holds_every_sample_in_order(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "set", rows(10))
-    cache = prepare_cache(dataset, tmp_path / "cache", SIZE)
+    cache = prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
     train = cache.splits["train"]
     assert train.images.shape == (10, SIZE, SIZE, 3)
     assert train.images.dtype == np.uint8
@@ -64,33 +74,39 @@ def test_cache_holds_every_sample_in_order(tmp_path: Path) -> None:
     assert list(train.ids) == [f"{n:064x}" for n in range(10)]
     assert train.landmarks.min() > 0
     assert train.landmarks.max() < 1
-    np.testing.assert_allclose(train.part_maps, part_maps(train.landmarks), atol=1e-3)
-    np.testing.assert_allclose(train.point_maps, point_maps(train.landmarks), atol=1e-3)
+    np.testing.assert_array_equal(train.soft_labels, 0.125)
+    pictures = train.images.transpose(0, 3, 1, 2) / 255
+    for way, shown in enumerate((pictures, pictures[..., ::-1])):
+        np.testing.assert_allclose(train.semantic[:, way], shown, atol=1e-3)
+    for way, points in enumerate((train.landmarks, mirror_landmarks(train.landmarks))):
+        np.testing.assert_allclose(train.landmark_features[:, way], point_maps(points), atol=1e-3)
+    assert cache.priors == {name: prior.name for name, prior in PRIORS.items()}
     assert len(cache.splits["validation"].labels) == 3
 
 
 def test_grey_pictures_become_rgb(tmp_path: Path) -> None:
     grey = rows(1, image={"bytes": png((90, 90, 90), "L"), "path": None})
-    cache = prepare_cache(write_dataset(tmp_path / "set", grey), tmp_path / "cache", SIZE)
+    cache = prepare_cache(write_dataset(tmp_path / "set", grey), tmp_path / "cache", SIZE, PRIORS)
     np.testing.assert_array_equal(cache.splits["train"].images[0, 16, 16], [90, 90, 90])
 
 
 @pytest.mark.parametrize("lock", ["{}", None], ids=["by its lock", "by its shards"])
 def test_cache_is_kept_until_the_dataset_changes(tmp_path: Path, lock: str | None) -> None:
     dataset, folder = write_dataset(tmp_path / "set", rows(4), lock), tmp_path / "cache"
-    key = prepare_cache(dataset, folder, SIZE).key
+    key = prepare_cache(dataset, folder, SIZE, PRIORS).key
     (folder / "mark").touch()
-    assert prepare_cache(dataset, folder, SIZE).key == key
+    assert prepare_cache(dataset, folder, SIZE, PRIORS).key == key
     assert (folder / "mark").exists()
     write_dataset(dataset, rows(5), None if lock is None else '{"other": 1}')
-    assert len(prepare_cache(dataset, folder, SIZE).splits["train"].labels) == 5
+    assert len(prepare_cache(dataset, folder, SIZE, PRIORS).splits["train"].labels) == 5
     assert not (folder / "mark").exists()
 
 
 def test_another_size_is_another_cache(tmp_path: Path) -> None:
-    dataset = write_dataset(tmp_path / "set", rows(2))
-    small = prepare_cache(dataset, tmp_path / "cache", 16)
-    assert prepare_cache(dataset, tmp_path / "cache", SIZE).key != small.key
+    dataset, points = write_dataset(tmp_path / "set", rows(2)), landmark_points()
+    priors = {"semantic": points, "landmark_features": points}
+    keys = {prepare_cache(dataset, tmp_path / "cache", size, priors).key for size in (16, SIZE)}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize(
@@ -105,21 +121,21 @@ def test_another_size_is_another_cache(tmp_path: Path) -> None:
 def test_a_broken_sample_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     dataset = write_dataset(tmp_path / "set", rows(1, **changes))
     with pytest.raises(UsageError, match=message):
-        prepare_cache(dataset, tmp_path / "cache", SIZE)
+        prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
     assert not (tmp_path / "cache").exists()
 
 
 def test_missing_column_folder_and_shards_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="found nothing, expected a published dataset"):
-        prepare_cache(tmp_path / "none", tmp_path / "cache", SIZE)
+        prepare_cache(tmp_path / "none", tmp_path / "cache", SIZE, PRIORS)
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingError, match=r"found no data/train-\*\.parquet"):
-        prepare_cache(tmp_path / "empty", tmp_path / "cache", SIZE)
+        prepare_cache(tmp_path / "empty", tmp_path / "cache", SIZE, PRIORS)
     with pytest.raises(MissingError, match=r"found no cache\.json"):
         load_cache(tmp_path / "empty")
     without = [{k: v for k, v in row.items() if k != "label"} for row in rows(1)]
     with pytest.raises(UsageError, match=r"found no column \['label'\]"):
-        prepare_cache(write_dataset(tmp_path / "set", without), tmp_path / "cache", SIZE)
+        prepare_cache(write_dataset(tmp_path / "set", without), tmp_path / "cache", SIZE, PRIORS)
 
 
 def test_balanced_epochs_draw_every_class_equally() -> None:
@@ -135,37 +151,72 @@ def test_plain_epochs_take_every_sample_once_but_no_batch_of_one() -> None:
     assert len(set(np.concatenate(drawn))) == 6
 
 
+def test_other_weights_of_a_prior_are_another_cache(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "set", rows(2))
+    first = prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
+    other = PRIORS | {"semantic": replace(COLOURS, key="colours 2")}
+    assert prepare_cache(dataset, tmp_path / "cache", SIZE, other).key != first.key
+
+
+def test_a_row_without_pixels_says_how_to_get_them(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "set", rows(1, image=None))
+    with pytest.raises(UsageError, match=r"row 0: found no pixels.*occlufer rebuild"):
+        prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
+
+
 def test_a_batch_is_mirrored_with_its_priors_and_erased_without(tmp_path: Path) -> None:
-    cache = prepare_cache(write_dataset(tmp_path / "set", rows(8)), tmp_path / "cache", SIZE)
-    split = cache.splits["train"]
-    plain = next(plain_batches(split, 8, CPU))
-    batch = training_batch(split, np.arange(8), 1.0, np.random.default_rng(0), CPU)
+    dataset = write_dataset(tmp_path / "set", rows(8))
+    deck = Deck(prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS).splits["train"], CPU)
+    plain = next(plain_batches(deck, np.arange(8), 8))
+    changes = drawn_changes(8, SIZE, 1.0, False, np.random.default_rng(0))
+    assert set(changes.flips.tolist()) == {True, False}
+    batch = changed(deck.take(np.arange(8), changes.flips), changes, False)
     assert batch.images.dtype == torch.float32
-    mirrored = point_maps(split.landmarks)[..., ::-1]
-    for number in range(8):
-        features = batch.priors.landmark_features[number]
-        same = torch.equal(features, plain.priors.landmark_features[number])
-        # The nose's tip has itself as its partner, so its channel is only turned round.
-        assert same or np.allclose(features[30], mirrored[number, 30], atol=1e-3)
-        erased = (batch.images[number] == 0).all(dim=0).float().mean().item()
-        assert 0.01 < erased < 0.12
+    assert batch.priors is not None
+    assert plain.priors is not None
+    for number, flipped in enumerate(changes.flips):
+        prior = plain.priors.semantic[number].flip(-1) if flipped else plain.priors.semantic[number]
+        torch.testing.assert_close(batch.priors.semantic[number], prior, atol=1e-3, rtol=0)
+        image = plain.images[number].flip(-1) if flipped else plain.images[number]
+        kept = batch.images[number] == image
+        top, left, height, width = changes.erased[number]
+        inside = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+        inside[top : top + height, left : left + width] = True
+        assert bool(kept[:, ~inside].all())
+        assert bool((batch.images[number][:, inside] == 0).all())
 
 
 def test_erasing_takes_two_to_ten_percent_of_some_pictures() -> None:
-    images = torch.ones(400, 3, 64, 64)
-    erase(images, 0.5, np.random.default_rng(0))
-    shares = (images == 0).all(dim=1).float().mean(dim=(1, 2))
-    assert (shares > 0).float().mean().item() == pytest.approx(0.5, abs=0.08)
+    erased = drawn_changes(4000, 64, 0.5, False, np.random.default_rng(0)).erased
+    assert (erased[:, :2] >= 0).all()
+    assert (erased[:, :2] + erased[:, 2:] <= 64).all()
+    shares = erased[:, 2] * erased[:, 3] / 64**2
+    assert (shares > 0).mean() == pytest.approx(0.5, abs=0.03)
     assert 0.01 < shares[shares > 0].min() < shares.max() < 0.12
 
 
-def test_jitter_moves_a_little_and_is_repeatable() -> None:
-    images = torch.zeros(50, 3, 50, 50)
-    images[:, :, 25, 25] = 100
-    again = images.clone()
-    jitter(images, np.random.default_rng(1))
-    jitter(again, np.random.default_rng(1))
-    assert torch.equal(images, again)
-    peaks = images[:, 0].flatten(1).argmax(dim=1)
-    places = torch.stack([peaks // 50, peaks % 50])
-    assert (places - 25).abs().max() == 2
+def test_jitter_moves_a_little_and_tones_each_picture(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "set", rows(8))
+    deck = Deck(prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS).splits["train"], CPU)
+    changes = drawn_changes(8, SIZE, 0.0, True, np.random.default_rng(1))
+    assert np.abs(changes.shifts).max() == 1
+    assert 0 < changes.tones[:, 4].sum() < 8
+    taken = deck.take(np.arange(8), changes.flips)
+    found = changed(taken, changes, True).images
+    for number in range(8):
+        gain, *tint, grey = changes.tones[number]
+        image = taken.images[number].roll(tuple(changes.shifts[number]), (1, 2))
+        image = image.mean(dim=0, keepdim=True).expand_as(image) if grey else image
+        expected = image * float(gain) + torch.tensor(tint).view(3, 1, 1)
+        torch.testing.assert_close(found[number], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_processes_share_what_one_would_do() -> None:
+    labels = np.arange(21) % 8
+    batches = epoch_rows(labels, 8, False, np.random.default_rng(0), processes=2)
+    assert [len(batch) for batch in batches] == [8, 8, 4]
+    changes = drawn_changes(8, SIZE, 0.5, True, np.random.default_rng(2))
+    shares = [changes.share(slice(rank, None, 2)) for rank in (0, 1)]
+    for name, whole in vars(changes).items():
+        for rank, share in enumerate(shares):
+            np.testing.assert_array_equal(getattr(share, name), whole[rank::2])

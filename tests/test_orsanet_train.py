@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
+import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +21,8 @@ from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.orsanet import figures, train
 from occlufer.orsanet.checkpoint import load_checkpoint
 from occlufer.orsanet.config import PRESETS, TrainConfig, config_from_preset
-from occlufer.orsanet.priors import part_maps, point_maps
+from occlufer.orsanet.priors import mirror_landmarks, point_maps
+from occlufer.orsanet.setup import settled
 from occlufer.orsanet.train import baseline_train
 from occlufer.schema import LABELS
 
@@ -47,13 +51,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "images": images.astype(np.uint8),
             "labels": labels.astype(np.int64),
             "landmarks": landmarks,
-            "part_maps": part_maps(landmarks).astype(np.float16),
-            "point_maps": point_maps(landmarks).astype(np.float16),
+            "soft_labels": np.eye(8, dtype=np.float32)[labels],
+            "semantic": rng.random((count, 2, 11, 28, 28)).astype(np.float16),
+            "landmark_features": np.stack(
+                [point_maps(landmarks), point_maps(mirror_landmarks(landmarks))], axis=1
+            ).astype(np.float16),
             "ids": np.array([f"{split}{n}" for n in range(count)]),
         }
         for name, array in arrays.items():
             np.save(folder / f"{split}_{name}.npy", array)
-    facts = {"key": "0" * 64, "image_size_px": SIZE}
+    priors = {"semantic": "noise", "landmark_features": "points"}
+    facts = {"key": "0" * 64, "image_size_px": SIZE, "priors": priors}
     (folder / "cache.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
@@ -127,11 +135,74 @@ def test_a_loss_that_is_no_number_stops_with_the_samples(
         baseline_train(config(cache, tmp_path))
 
 
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_weights(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    real, calls = train._step, []
+
+    def stopping(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*arguments)
+
+    monkeypatch.setattr(train, "_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        baseline_train(config(cache, tmp_path / "cut", 2, "sam"))
+    assert load_checkpoint(tmp_path / "cut" / "last.pt")["step"] in (1, 2)
+    monkeypatch.setattr(train, "_step", real)
+    with pytest.raises(UsageError, match="found a run that was stopped"):
+        baseline_train(config(cache, tmp_path / "cut", 2, "sam"))
+    baseline_train(replace(config(cache, tmp_path / "cut", 2, "sam"), resume=True))
+    baseline_train(config(cache, tmp_path / "whole", 2, "sam"))
+    ours, expected = weights(tmp_path / "cut"), weights(tmp_path / "whole")
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
+    losses = [
+        [entry["loss"] for entry in load_checkpoint(tmp_path / run / "last.pt")["history"]]
+        for run in ("cut", "whole")
+    ]
+    assert losses[0] == losses[1]
+
+
 @pytest.mark.parametrize("preset", ["released", "paper"])
-def test_presets_that_need_frozen_networks_say_which(preset: str, tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match=r"MobileFaceNet.*SegFace"):
-        baseline_train(config_from_preset(preset, tmp_path, tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
+def test_presets_take_the_priors_that_a_cache_has_and_say_so(
+    preset: str, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = settled(config_from_preset(preset, cache, Path("out")))
+    assert (found.semantic_prior, found.landmark_prior) == ("maps", "points")
+    assert "MobileFaceNet" in caplog.text
+    assert ("SegFace" in caplog.text) == (preset == "released")
+
+
+def test_soft_labels_are_what_is_learned(cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "soft"
+    shutil.copytree(cache, folder)
+    baseline_train(replace(config(folder, tmp_path / "sure"), soft_labels=True))
+    for split in ("train", "validation"):
+        path = folder / f"{split}_soft_labels.npy"
+        np.save(path, np.full_like(np.load(path), 0.125))
+    baseline_train(replace(config(folder, tmp_path / "unsure"), soft_labels=True))
+    baseline_train(config(cache, tmp_path / "hard"))
+    sure, unsure, hard = (weights(tmp_path / name) for name in ("sure", "unsure", "hard"))
+    assert all(torch.allclose(sure[name], hard[name], atol=1e-6) for name in hard)
+    assert not torch.allclose(unsure["head.linear.weight"], hard["head.linear.weight"], atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_to_nearly_the_same_loss(
+    cache: Path, tmp_path: Path, precision: str
+) -> None:
+    whole = baseline_train(config(cache, tmp_path / "whole", 2, "sam")).metrics
+    half = baseline_train(
+        replace(config(cache, tmp_path / "half", 2, "sam"), precision=precision)
+    ).metrics
+    assert half["epochs"] == whole["epochs"] == 2
+    losses = [
+        load_checkpoint(tmp_path / run / "last.pt")["history"][0]["loss"]
+        for run in ("whole", "half")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_resuming_what_does_not_fit_is_refused(cache: Path, tmp_path: Path) -> None:
