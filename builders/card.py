@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
 from textwrap import fill
 from typing import Any
 
-from occlufer.lock import Lock, config_folder
+from occlufer.lock import INDEX, Lock, config_folder
 from occlufer.schema import LABEL_CODES, LABELS
 
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
-from .columns import features
+from .columns import features, index_features
 from .markdown import escape, table
 from .occlusion_lists import CITATION, FORMS
+from .responsible import BIASES, LIMITATIONS, OUT_OF_SCOPE, USES, rights_totals
 from .subsets import SPLIT
 
 # The Hub's names for ranges of sizes, by the first number above.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 SHOWN_RIGHTS = ("publishable", "index_only")
+# What the Hub asks of whoever wants the data; a person of the repository's then decides.
+GATE_PROMPT = (
+    "These are faces of people. State who you are and what you want the data for, and agree to "
+    "the following."
+)
+GATE_FIELDS = {
+    "Name": "text",
+    "Institution": "text",
+    "Country": "country",
+    "What I want the data for": "text",
+    "I use the data for research that is not commercial": "checkbox",
+    "I will not infer emotions of people at work or in education (EU AI Act, Art. 5(1)(f))": (
+        "checkbox"
+    ),
+    "I will not identify anybody, nor build a database for recognising faces": "checkbox",
+    "I keep to the terms of every source, and name whom ATTRIBUTION.md names": "checkbox",
+    "I do not pass the data on, and delete what later versions have withdrawn": "checkbox",
+}
+PIXELS_TOLD = {
+    "all": (
+        "This folder holds the pixels of all of them, for whoever made it to train on. Those of "
+        "index_only samples must not be passed on, so the folder must not be uploaded as it is: "
+        "`occlufer publish` uploads a copy in which their `image` is empty."
+    ),
+    "publishable": (
+        "The `image` of index_only samples is empty (None): their pixels stay with whoever holds a "
+        "copy of the source, and must not be passed on. Whoever does rebuilds them with `occlufer "
+        "rebuild` from copies of their own."
+    ),
+}
 ATTRIBUTIONS_SHOWN = 5
 WIDTH = 100
 SUBSETS = """
@@ -83,12 +115,16 @@ def card_text(lock: Lock) -> str:
         name=lock.name,
         train=sum(lock.counts["train"].values()),
         validation=sum(lock.counts["validation"].values()),
-        classes=_class_table(lock.counts),
+        classes=class_table(lock.counts),
         occlusion=table(("type", "samples"), lock.occlusion_counts.items()),
         subsets=_subsets(lock),
         labels=_labels(lock),
-        sources=_source_table(lock),
-        rights=_rights(lock),
+        sources=source_table(lock),
+        rights=rights_text(lock),
+        uses=bullets(USES),
+        out_of_scope=bullets(OUT_OF_SCOPE),
+        limits=bullets((*LIMITATIONS, *BIASES)),
+        dataset_version=lock.version,
         version=lock.made_with["occlufer"],
     )
     return f"---\n{_header(lock)}---\n\n{body}"
@@ -108,6 +144,8 @@ def _header(lock: Lock) -> str:
         tags=["facial-expression-recognition", "occlusion"],
         size_categories=[next((name for limit, name in SIZES if samples < limit), "1M<n<10M")],
         configs=[_config(name, splits) for name, splits in counts.items()],
+        extra_gated_prompt=GATE_PROMPT,
+        extra_gated_fields=GATE_FIELDS,
     )
     infos = {name: _info(name, splits, lock) for name, splits in counts.items()}
     DatasetInfosDict(infos).to_dataset_card_data(card)
@@ -115,13 +153,15 @@ def _header(lock: Lock) -> str:
 
 
 def _samples_of(lock: Lock) -> dict[str, dict[str, int]]:
-    """Return {config: {split: samples}}, the default one first.
+    """Return {config: {split: samples}}, the default one first, the index last.
 
     `datasets` refuses a split without a row: an empty one is not named.
     """
-    splits = {split: sum(counts.values()) for split, counts in lock.counts.items()}
+    counted = {split: sum(counts.values()) for split, counts in lock.counts.items()}
+    splits = {split: count for split, count in counted.items() if count}
     subsets = {name: {SPLIT: subset["matched"]} for name, subset in lock.subsets.items()}
-    return {"default": {split: count for split, count in splits.items() if count}, **subsets}
+    of_subsets = {SPLIT: sum(found[SPLIT] for found in subsets.values())} if subsets else {}
+    return {"default": splits, **subsets, INDEX: {**splits, **of_subsets}}
 
 
 def _config(name: str, splits: dict[str, int]) -> dict[str, Any]:
@@ -143,10 +183,11 @@ def _info(name: str, splits: dict[str, int], lock: Lock) -> Any:
     for split, count in splits.items():
         infos[split] = SplitInfo(split, num_bytes=sizes[split], num_examples=count)
     total = sum(sizes.values())
-    return DatasetInfo(features=features(), splits=infos, download_size=total, dataset_size=total)
+    columns = index_features() if name == INDEX else features()
+    return DatasetInfo(features=columns, splits=infos, download_size=total, dataset_size=total)
 
 
-def _class_table(counts: dict[str, dict[str, int]]) -> str:
+def class_table(counts: dict[str, dict[str, int]]) -> str:
     """Return the table of {column: {class: samples}}."""
     rows = [
         (f"{LABELS.index(label)}", label, code, *(found[label] for found in counts.values()))
@@ -172,7 +213,7 @@ def _subsets(lock: Lock) -> str:
         first=rows[0][0],
         citation=CITATION,
         table=table(("subset", "what", "listed", "matched", "unmatched"), rows),
-        classes=_class_table({name: subset["counts"] for name, subset in lock.subsets.items()}),
+        classes=class_table({name: subset["counts"] for name, subset in lock.subsets.items()}),
     )
 
 
@@ -197,7 +238,7 @@ def _labels(lock: Lock) -> str:
     return "\n" + "\n\n".join([*paragraphs, table(("label given by", "samples"), givers)])
 
 
-def _source_table(lock: Lock) -> str:
+def source_table(lock: Lock) -> str:
     rows = [
         (
             escape(name),
@@ -218,10 +259,17 @@ def _whom(terms: dict[str, Any]) -> str:
     return "; ".join([*whom, *([f"others: see {ATTRIBUTION_NAME}"] if more else [])])
 
 
-def _rights(lock: Lock) -> str:
-    """Return how many samples are under which rights, as a sentence begins."""
-    totals = {
-        right: sum(terms["rights"][right] for terms in lock.sources.values())
-        for right in SHOWN_RIGHTS
-    }
-    return f"{totals['publishable']} samples are publishable, {totals['index_only']} index_only"
+def rights_text(lock: Lock) -> str:
+    """Return how many samples are under which rights, and what that means for their pixels."""
+    totals = rights_totals(lock)
+    counted = f"{totals['publishable']} samples are publishable, {totals['index_only']} index_only."
+    told = fill(PIXELS_TOLD[lock.pixels], WIDTH) if totals["index_only"] else ""
+    return f"{counted}\n{told}".rstrip()
+
+
+def bullets(sentences: Iterable[str]) -> str:
+    """Return a list, a sentence or more each, in lines of WIDTH."""
+    return "\n".join(
+        fill(text, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+        for text in sentences
+    )

@@ -10,6 +10,9 @@ from occlufer.record import Record
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import Workspace
 
+# The one column that holds pixels; without them a row has None there.
+PIXELS = "image"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -54,14 +57,55 @@ def features() -> Any:
     )
 
 
+def index_features() -> Any:
+    """Return the columns of the config `index`: those of every row but its pixels, and whence."""
+    from datasets import Features, List, Value
+
+    return Features(
+        {
+            "config": Value("string"),
+            "split": Value("string"),
+            **{name: kind for name, kind in features().items() if name != PIXELS},
+            "content": Value("string"),
+            "source_sha256": Value("string"),
+            "crop_box": List(Value("int32")),
+            "url": Value("string"),
+        }
+    )
+
+
 def row(sample: Sample, workspace: Workspace) -> dict[str, Any]:
     """Return one published row: everything that is known about the sample, its picture included."""
+    crop = workspace.catalog.value("faces", sample.image)["crop"]
+    return {
+        PIXELS: {"bytes": workspace.images.get(crop), "path": None},
+        **_facts(sample, workspace),
+    }
+
+
+def index_row(sample: Sample, place: tuple[str, str], workspace: Workspace) -> dict[str, Any]:
+    """Return the row of the index for a sample that is in this (config, split)."""
+    faces = workspace.catalog.value("faces", sample.image)
+    facts = (sample.record or workspace.catalog.owner(sample.image)).facts
+    config, split = place
+    return {
+        "config": config,
+        "split": split,
+        **_facts(sample, workspace),
+        "content": facts.content,
+        "source_sha256": sample.image.partition(".")[0],
+        "crop_box": faces.get("cut") or [],
+        "url": (facts.evidence or {}).get("url"),
+    }
+
+
+def _facts(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    """Return all of a row but the pixels."""
     catalog, image = workspace.catalog, sample.image
     faces, parts = catalog.value("faces", image), catalog.value("parts", image)
     occlusion = catalog.value("occlusion", image)
     record = sample.record or catalog.owner(image)
     return {
-        "image": {"bytes": workspace.images.get(faces["crop"]), "path": None},
         **_label(sample, workspace),
         "occlusion_types": occlusion["types"],
         "occlusion_confidences": occlusion["confidences"],

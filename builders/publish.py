@@ -14,7 +14,7 @@ from typing import Any
 from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
 from occlufer.errors import GateError
 from occlufer.label_account import read_account
-from occlufer.lock import LOCK_NAME, Lock, config_folder, made_with
+from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder, made_with
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.schema import SPLITS
@@ -24,23 +24,23 @@ from occlufer.workspace import Workspace
 
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .attribution import attribution_lines
-from .card import card_text
 from .census import class_counts, label_givers, occlusion_counts, published, source_terms
-from .columns import Sample, features, row
+from .columns import Sample, features, index_features, index_row, row
 from .dedup import params as dedup_params
 from .detectors import open_detector
+from .documents import DOCUMENTS, write_documents
 from .leaks import params as leaks_params
 from .occlusion import params as occlusion_params
 from .occlusion_lists import read_lists
 from .parts import params as parts_params
+from .shards import file_sha256, write_rows
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 
-VERSION = 3
+VERSION = 4
 AFTER = stages_before("publish")
-# Large enough for the Hub, small enough to fetch again; rows enough for a page of the viewer.
+# Large enough for the Hub, small enough to fetch again.
 SHARD_BYTES = 500_000_000
-ROWS_PER_GROUP = 100
 
 Tables = dict[str, dict[str, list[Sample]]]
 """{config of the dataset: {split: samples}}"""
@@ -81,10 +81,11 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
         fresh.mkdir()
         tables = _tables(workspace)
         shards = _write_shards(fresh, tables, workspace)
-        lock = _lock(fresh, workspace, config, tables, list(shards))
+        index = _write_index(fresh, tables, workspace)
+        lock = _lock(fresh, workspace, config, tables, [*shards, *index])
         (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
-        (fresh / "README.md").write_text(card_text(lock), encoding="utf-8")
-        lock_sha256 = _sha256(fresh / LOCK_NAME)
+        write_documents(fresh, lock)
+        lock_sha256 = file_sha256(fresh / LOCK_NAME)
         swap_into_place(fresh, out)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)  # a full disk would stay full
@@ -106,7 +107,7 @@ def is_published(workspace: Workspace, out: Path) -> bool:
         return (
             published is not None
             and hashlib.sha256(text.encode()).hexdigest() == published.value.get("lock")
-            and (out / "README.md").is_file()
+            and all((out / name).is_file() for name in DOCUMENTS)
             and all((out / name).stat().st_size == size for name, size in lock.sizes.items())
         )
     except (OSError, ValueError, TypeError):
@@ -146,7 +147,7 @@ def _annotation(config: BuildConfig) -> dict[str, Any]:
     gold = config.annotation.gold
     return {
         **{name: getattr(config.annotation, name) for name in ANNOTATION},
-        "gold": _sha256(gold) if gold else None,
+        "gold": file_sha256(gold) if gold else None,
     }
 
 
@@ -192,14 +193,22 @@ def _shards(samples: list[Sample], workspace: Workspace) -> Iterator[list[Sample
 
 
 def _write_shard(path: Path, samples: list[Sample], workspace: Workspace) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    write_rows(path, features().arrow_schema, (row(sample, workspace) for sample in samples))
 
-    schema = features().arrow_schema
-    with pq.ParquetWriter(path, schema, compression="snappy", write_page_index=True) as writer:
-        for start in range(0, len(samples), ROWS_PER_GROUP):
-            rows = [row(sample, workspace) for sample in samples[start : start + ROWS_PER_GROUP]]
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+
+def _write_index(fresh: Path, tables: Tables, workspace: Workspace) -> list[str]:
+    """Write a shard of the index for every split that has a row, and return their names."""
+    (fresh / INDEX).mkdir()
+    rows: dict[str, list[tuple[Sample, tuple[str, str]]]] = {}
+    for config, splits in tables.items():
+        for split, samples in splits.items():
+            rows.setdefault(split, []).extend((sample, (config, split)) for sample in samples)
+    names = {split: f"{INDEX}/{split}-00000-of-00001.parquet" for split in rows if rows[split]}
+    schema = index_features().arrow_schema
+    for split, name in names.items():
+        made = (index_row(sample, place, workspace) for sample, place in rows[split])
+        write_rows(fresh / name, schema, made)
+    return list(names.values())
 
 
 def _lock(
@@ -225,16 +234,28 @@ def _lock(
         sources=terms,
         labels=_labels(samples, workspace, config),
         made_with=made_with(),
-        files={name: _sha256(fresh / name) for name in names},
+        files={name: file_sha256(fresh / name) for name in names},
         sizes={name: (fresh / name).stat().st_size for name in names},
-        shards={
-            name: {
-                split: sum(shard.startswith(f"{config_folder(name)}/{split}-") for shard in shards)
-                for split in found
-            }
-            for name, found in tables.items()
-        },
+        shards=_shard_counts(
+            {k: list(v) for k, v in tables.items()} | _index_splits(tables), shards
+        ),
     )
+
+
+def _index_splits(tables: Tables) -> dict[str, list[str]]:
+    splits = [split for found in tables.values() for split, samples in found.items() if samples]
+    return {INDEX: list(dict.fromkeys(splits))}
+
+
+def _shard_counts(splits: dict[str, list[str]], shards: list[str]) -> dict[str, dict[str, int]]:
+    """Return {config: {split: how many of the files are its shards}}."""
+    return {
+        name: {
+            split: sum(shard.startswith(f"{config_folder(name)}/{split}-") for shard in shards)
+            for split in found
+        }
+        for name, found in splits.items()
+    }
 
 
 def _labels(samples: list[Sample], workspace: Workspace, config: BuildConfig) -> dict[str, Any]:
@@ -242,11 +263,3 @@ def _labels(samples: list[Sample], workspace: Workspace, config: BuildConfig) ->
     told = {"from": config.labels, "by": label_givers(samples, workspace)}
     account = read_account(workspace.folder) if config.labels == "label_studio" else None
     return told | (vars(account) if account else {})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for block in iter(partial(file.read, 1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

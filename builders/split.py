@@ -1,126 +1,120 @@
-"""The split: which groups validate, so that every class comes as near to its share as can be."""
+"""The split: which samples train and which validate, by quotas or by shares of every class."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from occlufer.config import BuildConfig
-from occlufer.errors import OccluferError
+from occlufer.config import BuildConfig, SplitConfig
+from occlufer.errors import GateError
 from occlufer.pipeline import stages_before
-from occlufer.record import Result
-from occlufer.schema import LABELS, SPLITS
+from occlufer.record import Record, Reject, Result
+from occlufer.schema import SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
-VERSION = 2
+from .assign import assign_shares, assign_splits
+
+VERSION = 3
 AFTER = stages_before("split")
+BEYOND_QUOTA = "beyond_quota"
+
+Splits = list[str | None]
 
 
 def stage(config: BuildConfig) -> SetStage:
     """Return the stage."""
     params = {"version": VERSION, "seed": config.seed, **vars(config.split)}
-    function = partial(
-        split_samples, validation_share=config.split.validation_share, seed=config.seed
-    )
+    function = partial(split_samples, settings=config.split, seed=config.seed)
     return SetStage("split", AFTER, params, function)
 
 
-def split_samples(workspace: Workspace, validation_share: float, seed: int) -> Iterable[Result]:
-    """Yield the `split` of every labelled image; whoever is like a test sample never trains."""
+def split_samples(workspace: Workspace, settings: SplitConfig, seed: int) -> Iterable[Result]:
+    """Yield the `split` of every labelled image; whoever is like a test sample never trains.
+
+    What the quotas leave over is rejected. Raises GateError if they cannot be met.
+    """
+    found = gathered(workspace)
+    try:
+        splits = WAYS[settings.quota](found, settings, seed)
+    except GateError:
+        workspace.catalog.start_stage("split", "")  # what it found for other samples is forgotten
+        raise
+    for image, label, split in zip(
+        found.table["sample"], found.table["class"], splits, strict=True
+    ):
+        reject = None if split else Reject(BEYOND_QUOTA, f"the quotas of {label} are full")
+        yield Result(image, {"split": split}, reject)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The labelled samples of a workspace."""
+
+    table: Mapping[str, list[str]]
+    """{"sample", "class", "group" and every one of STRATA: a value by sample}"""
+    tested: Collection[str]
+    """The groups with a sample of a test set."""
+    held_out: Collection[str]
+    """The groups with a sample that its source does not train on."""
+
+
+def gathered(workspace: Workspace) -> Gathered:
+    """Return the samples that have come to this stage."""
+    images = workspace.catalog.images_passing(AFTER)
+    labels = {image: value["label"] for image, value in workspace.catalog.values("labels", images)}
+    return samples_of(workspace, labels)
+
+
+def samples_of(workspace: Workspace, labels: Mapping[str, str]) -> Gathered:
+    """Return the images of `labels`, {image: class}, with their groups and strata."""
     catalog = workspace.catalog
-    images = catalog.images_passing(AFTER)
-    labels = [catalog.value("labels", image)["label"] for image in images]
     # Of dropped and unlabelled samples too: a copy of a test sample is one.
     group_of = {result.image: result.value["group"] for result in catalog.results("dedup")}
-    tested = {
-        group_of[image]
-        for image, records in catalog.holders()
-        if image in group_of and any(record.facts.test_set for record in records)
+    source, tested, held_out = {}, set(), set()
+    for image, records in catalog.holders():
+        if image in group_of:
+            source[image] = records[0].source
+            if any(record.facts.test_set for record in records):
+                tested.add(group_of[image])
+            if any(_is_held_out(record) for record in records):
+                held_out.add(group_of[image])
+    measured = dict(catalog.values("occlusion", labels))
+    table = {
+        "sample": list(labels),
+        "class": list(labels.values()),
+        "group": [group_of[image] for image in labels],
+        "occlusion": ["+".join(measured[image]["types"]) or "none" for image in labels],
+        "severity": [str(measured[image]["severity"]) for image in labels],
+        "source": [source[image] for image in labels],
     }
-    groups = [group_of[image] for image in images]
-    splits = assign_splits(labels, groups, validation_share, seed, tested)
-    return [Result(image, {"split": s}) for image, s in zip(images, splits, strict=True)]
+    return Gathered(table, tested, held_out)
 
 
-def assign_splits(
-    labels: list[str],
-    groups: list[str],
-    validation_share: float,
-    seed: int,
-    validating: Collection[str] = (),
-) -> list[str]:
-    """Return "train" or "validation" for every sample; a group is never divided.
-
-    The groups `validating` validate in any case. For the others an integer program over the kinds
-    of groups (groups with the same class counts are alike) brings every class as near as possible
-    to its share, in the sum of absolute differences. Which groups of a kind validate is drawn by
-    `seed`, independent of the samples' order.
-    """
-    counts = _class_counts(labels, groups)
-    kinds: dict[tuple[int, ...], list[str]] = {}
-    for group in sorted(counts.keys() - set(validating), key=lambda name: _draw(name, seed)):
-        kinds.setdefault(tuple(counts[group]), []).append(group)
-    order = sorted(kinds)
-    sizes = np.array([len(kinds[kind]) for kind in order])
-    table = np.array(order, dtype=np.float64).reshape(len(order), len(LABELS))
-    total = np.array(list(counts.values()), dtype=np.float64).reshape(-1, len(LABELS)).sum(axis=0)
-    fixed = total - table.T @ sizes
-    wanted = np.maximum(wanted_counts(total, validation_share) - fixed, 0)
-    chosen = _solve(table, sizes, wanted)
-    validation = set(validating) | {
-        group for kind, n in zip(order, chosen.tolist(), strict=True) for group in kinds[kind][:n]
-    }
-    return [SPLITS[group in validation] for group in groups]
+def _is_held_out(record: Record) -> bool:
+    """Return whether the record's source has it in a split to validate or to test on."""
+    split = (record.facts.source_split or "").lower()
+    return "train" not in split and any(word in split for word in ("val", "test", "dev"))
 
 
-def wanted_counts(class_sizes: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """Return how many samples of every class shall validate: its share, rounded.
-
-    A class of two samples or more has one at least: a class that is never seen is never measured.
-    """
-    least = ((class_sizes >= 2) & (share > 0)).astype(np.float64)
-    return np.asarray(np.maximum(np.floor(class_sizes * share + 0.5), least))
+def _by_quotas(found: Gathered, settings: SplitConfig, seed: int) -> Splits:
+    quotas = {split: getattr(settings, split) for split in SPLITS}
+    return assign_splits(found.table, quotas, seed, validating=found.tested)
 
 
-def _solve(
-    table: NDArray[np.float64], sizes: NDArray[np.int64], wanted: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Return how many groups of each kind validate.
-
-    Unknowns: the number of each kind, then the absolute difference of each class.
-    """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    kinds, classes = table.shape
-    if kinds == 0:
-        return np.zeros(0, dtype=np.int64)
-    difference = np.eye(classes)
-    rows = np.block([[table.T, -difference], [-table.T, -difference]])
-    limits = LinearConstraint(rows, ub=np.concatenate([wanted, -wanted]))
-    cost = np.concatenate([np.zeros(kinds), np.ones(classes)])
-    upper = np.concatenate([sizes, np.full(classes, np.inf)])
-    whole = np.concatenate([np.ones(kinds), np.zeros(classes)])
-    # The relative gap ends the search where the last sample's place is all that is left to win.
-    options = {"mip_rel_gap": 0.01, "node_limit": 10_000}  # a time limit would be no fixed answer
-    found = milp(
-        cost, integrality=whole, bounds=Bounds(0, upper), constraints=limits, options=options
-    )
-    if found.x is None:
-        raise OccluferError(f"split: the solver found no answer ({found.message})")
-    return np.asarray(np.round(found.x[:kinds]), dtype=np.int64)
+def _by_share(found: Gathered, settings: SplitConfig, seed: int) -> Splits:
+    return assign_shares(found.table, settings.validation_share, seed, validating=found.tested)
 
 
-def _class_counts(labels: list[str], groups: list[str]) -> dict[str, list[int]]:
-    counts = {group: [0] * len(LABELS) for group in groups}
-    for label, group in zip(labels, groups, strict=True):
-        counts[group][LABELS.index(label)] += 1
-    return counts
+def _by_sources(found: Gathered, settings: SplitConfig, seed: int) -> Splits:
+    """Return the sources' own splits; a group that would cross validates, as a whole."""
+    validating = {*found.tested, *found.held_out}
+    return [SPLITS[group in validating] for group in found.table["group"]]
 
 
-def _draw(group: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed} {group}".encode()).digest()
+WAYS: dict[str, Callable[[Gathered, SplitConfig, int], Splits]] = {
+    "exact": _by_quotas,
+    "proportional": _by_share,
+    "none": _by_sources,
+}

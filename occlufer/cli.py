@@ -12,7 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from occlufer import annotate_command, inspect_command, weights_command
+from occlufer import (
+    annotate_command,
+    diff_command,
+    inspect_command,
+    plan_command,
+    publish_command,
+    verify_command,
+    weights_command,
+)
 from occlufer.errors import MissingError, OccluferError
 from occlufer.version import __version__
 
@@ -58,6 +66,7 @@ GOING_ON = {
     "dedup": "nothing was written",
     "inspect": "what was printed is all there is",
     "leaks": "nothing was registered",
+    "plan": "nothing was written",
     "sources": "nothing was written",
 }
 KEPT = "what is done is kept, mend this and run the same command to go on"
@@ -170,6 +179,7 @@ def _config(path: Path | None) -> Any:
 def _build(arguments: argparse.Namespace) -> None:
     from occlufer.build import build, check
     from occlufer.config import with_overrides
+    from occlufer.remembering import remember
 
     config = _config(arguments.config)
     given = (arguments.out, arguments.workspace, arguments.workers, arguments.leaks)
@@ -179,6 +189,8 @@ def _build(arguments: argparse.Namespace) -> None:
         _print(arguments.json, listed, "\n".join(f"{k}: {v} records" for k, v in listed.items()))
         return
     summary = build(config)
+    if summary.worked_on["publish"]:
+        remember(summary.out)
     _print(arguments.json, summary.to_json(), _build_text(summary))
 
 
@@ -364,26 +376,61 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    command.add_argument("--size", help="demo, small, base or large, else the preset's")
+    command.add_argument("--epochs", type=_count, help="else the preset's")
+    command.add_argument("--batch-size", type=_count, help="over all processes")
+    command.add_argument("--precision", help="float32 (default), tf32, bfloat16 or float16")
+    command.add_argument("--compile", action="store_true", default=None, help="by torch.compile")
+    command.add_argument(
+        "--soft-labels", action="store_true", default=None, help="train on the votes' shares"
+    )
+    for name, what in (
+        ("ir50", "weights that the backbone starts from"),
+        ("mobilefacenet", "weights of the landmark prior"),
+        ("segface", "weights of the semantic prior"),
+    ):
+        command.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
+    command.add_argument(
+        "--frozen", help="cached (default), or in_loop: priors anew in every pass, to compare"
+    )
+    command.add_argument(
+        "--cache-only", action="store_true", help="make OUT/cache, to train on elsewhere, and end"
+    )
     command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+
+
+# What of the command line, if given, takes the place of the preset's own.
+_TRAIN_FIELDS = (
+    *("seed", "device", "resume", "size", "epochs", "batch_size", "precision", "compile"),
+    *("soft_labels", "ir50", "mobilefacenet", "segface", "frozen"),
+)
 
 
 def _train(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
+    given = {name: getattr(arguments, name) for name in _TRAIN_FIELDS}
+    if arguments.preset != "demo":
+        find = import_module("occlufer.builders.weights_by_hand").find_by_hand
+        for name in ("ir50", "mobilefacenet", "segface"):
+            given[name] = given[name] or find(name, None)
     config = import_module("occlufer.orsanet.config").config_from_preset(
         arguments.preset,
         arguments.data,
         arguments.out,
-        seed=arguments.seed,
-        device=arguments.device,
-        resume=arguments.resume,
+        **{name: value for name, value in given.items() if value is not None},
     )
-    result = import_module("occlufer.orsanet.train").baseline_train(config)
-    metrics = result.metrics
+    train = import_module("occlufer.orsanet.train")
+    if arguments.cache_only:
+        cache = train.make_cache(config)
+        text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
+        _print(arguments.json, {"key": cache.key, "priors": cache.priors}, text)
+        return
+    metrics = train.baseline_train(config).metrics
     text = (
         f"validation accuracy {metrics['accuracy']:.3f} "
         f"(always guessing the commonest class: {metrics['majority_accuracy']:.3f})\n"
-        f"in {arguments.out}: {result.checkpoint.name}, metrics.json, curves.png, confusion.png"
+        f"in {arguments.out}: best.pt, metrics.json, curves.png, confusion.png"
     )
     _print(arguments.json, metrics, text)
 
@@ -415,7 +462,27 @@ COMMANDS: dict[str, Command] = {
         inspect_command.add,
         inspect_command.run,
     ),
+    "publish": (
+        "Upload what of the dataset may be passed on, gated and private",
+        publish_command.add,
+        publish_command.run,
+    ),
+    "plan": (
+        "Say what falls short of the quotas, before anybody labels",
+        plan_command.add,
+        plan_command.run,
+    ),
     "weights": ("Pull models' weights, once", weights_command.add, weights_command.run),
+    "verify": (
+        "Check a published folder: card, schema, lock, rows, pictures",
+        verify_command.add,
+        verify_command.run,
+    ),
+    "diff": (
+        "Say what has changed between two published folders",
+        diff_command.add,
+        diff_command.run,
+    ),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
 }

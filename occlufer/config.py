@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from occlufer.errors import MissingError, UsageError
+from occlufer.schema import LABELS, SPLITS, TABLE_1_QUOTAS
 from occlufer.tables import read_table
 
 if sys.version_info >= (3, 11):
@@ -39,6 +40,16 @@ def _within(name: str, value: float, low: float, high: float) -> None:
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(choices)}")
+
+
+def _check_counts(name: str, counts: Mapping[str, int] | None) -> None:
+    """Raise ValueError for anything but a count for every class."""
+    for label in () if counts is None else dict.fromkeys((*counts, *LABELS)):
+        if label not in LABELS:
+            raise ValueError(f"{name}: found {label!r}, expected the classes {', '.join(LABELS)}")
+        if counts is None or label not in counts:
+            raise ValueError(f"{name}: found no {label}, expected a count for every class (or 0)")
+        _within(f"{name}, {label}", counts[label], 0, 100_000_000)
 
 
 def _check_address(url: str) -> None:
@@ -116,6 +127,10 @@ class OcclusionConfig:
         _within("type_threshold", self.type_threshold, 0, 1)
         for percent in self.severity_percent:
             _within("severity_percent", percent, 1, 100)
+        if list(self.severity_percent) != sorted(set(self.severity_percent)):
+            raise ValueError(
+                f"severity_percent: found {list(self.severity_percent)}, expected rising numbers"
+            )
 
 
 @dataclass(frozen=True)
@@ -154,12 +169,24 @@ class DedupConfig:
 class SplitConfig:
     """The `[split]` table."""
 
+    quota: str = "proportional"
+    """How many samples of each class: "exact" takes the counts of `train` and `validation`, and
+    none beyond; "proportional" takes all, "none" all in the splits that their sources have."""
     validation_share: float = 880 / 7718
-    """The share of each class that goes to validation; Table 1's by default."""
+    """With "proportional", the share of each class that validates; Table 1's by default."""
+    train: dict[str, int] | None = None
+    """With "exact", how many samples of every class train, and"""
+    validation: dict[str, int] | None = None
+    """how many validate; Table 1 by default."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check the ranges, and put in Table 1 where it holds."""
+        _one_of("quota", self.quota, ("exact", "proportional", "none"))
         _within("validation_share", self.validation_share, 0, 1)
+        for split in SPLITS:
+            if self.quota == "exact" and getattr(self, split) is None:
+                object.__setattr__(self, split, TABLE_1_QUOTAS[split])
+            _check_counts(split, getattr(self, split))
 
 
 @dataclass(frozen=True)

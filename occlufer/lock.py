@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 from occlufer.version import __version__
 
 LOCK_NAME = "occlu_fer.lock"
+# The config of the dataset that names every row without its pixels.
+INDEX = "index"
 
 # The packages whose version can change a published byte.
 PACKAGES = (
@@ -45,9 +48,21 @@ class Lock:
     sizes: dict[str, int]
     """{file: bytes}"""
     shards: dict[str, dict[str, int]]
-    """{config of the dataset, "default" or a subset: {split: Parquet files}}"""
+    """{config of the dataset, "default", a subset or "index": {split: Parquet files}}"""
     labels: dict[str, Any] = field(default_factory=dict)
     """How the samples came to their labels: `by` whom, and what people did, if they were asked."""
+    pixels: str = "all"
+    """Whose pixels the shards hold: "all", or those of the "publishable" samples only."""
+
+    @property
+    def version(self) -> str:
+        """The name of the content, 12 hex digits: the same with all pixels and without some.
+
+        It is made of the index, which holds the hash of every image and all that is said of it.
+        """
+        index = {name: sha for name, sha in self.files.items() if name.startswith(f"{INDEX}/")}
+        text = json.dumps(index or self.files, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def to_text(self) -> str:
         """Return the lock as JSON text, the same for the same content."""

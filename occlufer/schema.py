@@ -21,6 +21,7 @@ TABLE_1 = {
     "validation": (86, 69, 136, 133, 144, 127, 148, 37),
 }
 SPLITS = ("train", "validation")
+TABLE_1_QUOTAS = {split: dict(zip(LABELS, TABLE_1[split], strict=True)) for split in SPLITS}
 
 OCCLUSION_TYPES = ("mask", "hand", "eyewear", "hair", "object", "extraneous_face")
 

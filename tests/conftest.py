@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ settings.register_profile("occlufer", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("occlufer")
 
 ROOT = Path(__file__).resolve().parents[1]
+# Builds remember themselves in the cache of `datasets`, which reads this once, at its import.
+_CACHE = tempfile.TemporaryDirectory(prefix="occlufer-datasets-")
+os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import occlufer.build
 from occlufer.build import BuildSummary, build, check
+from occlufer.builders.documents import DOCUMENTS
 from occlufer.config import DEFAULT_CONFIG, BuildConfig, DedupConfig, SourceConfig, SplitConfig
 from occlufer.errors import MissingError
 from occlufer.pipeline import STAGE_MODULES, STAGES, stages_before
@@ -243,7 +244,7 @@ def test_neither_the_workspace_nor_the_workers_change_a_byte(
         built_config, workspace=tmp_path / "workspace", out=tmp_path / "occlu_fer", workers=1
     )
     summary = build(other)
-    for name in ("occlu_fer.lock", "README.md"):
+    for name in ("occlu_fer.lock", *DOCUMENTS):
         assert (summary.out / name).read_bytes() == (built.out / name).read_bytes()
     assert shards(summary.out) == shards(built.out)
     assert summary.rejected_list.read_bytes() == built.rejected_list.read_bytes()

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
 WITHOUT_STATED_DEFAULT = LISTS | {
     *("path", "name", "label_map", "weights_dir", "sources", "groups", "keep", "gold"),
-    "segface_weights",
+    *("segface_weights", "train", "validation"),
     *SOURCE_PATHS,
 }
 

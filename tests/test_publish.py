@@ -24,6 +24,7 @@ from PIL import Image
 
 from occlufer.build import BuildSummary, build
 from occlufer.builders import publish
+from occlufer.builders.documents import DOCUMENTS
 from occlufer.builders.publish import is_published
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import GateError, MissingError
@@ -171,7 +172,7 @@ def test_the_published_folder_names_no_place_on_this_machine(
 def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) -> None:
     lock = json.loads((built.out / "occlu_fer.lock").read_text(encoding="utf-8"))
     files = {p.relative_to(built.out).as_posix(): p for p in built.out.rglob("*") if p.is_file()}
-    assert set(files) == {*lock["files"], "occlu_fer.lock", "README.md"}
+    assert set(files) == {*lock["files"], "occlu_fer.lock", *DOCUMENTS}
     for name, sha256 in lock["files"].items():
         data = files[name].read_bytes()
         assert hashlib.sha256(data).hexdigest() == sha256
@@ -184,7 +185,9 @@ def test_the_folder_holds_what_its_lock_says(built: BuildSummary, rows: Rows) ->
     assert lock["subsets"] == lock["config"]["lists"] == {}
     assert lock["labels"] == {"from": "source", "by": {"sources": len(every(rows))}}
     assert "annotation" not in lock["config"]
-    assert lock["shards"] == {"default": {"train": 1, "validation": 1}}
+    both = {"train": 1, "validation": 1}
+    assert lock["shards"] == {"default": both, "index": both}
+    assert lock["pixels"] == "all"
     assert "ATTRIBUTION.md" in lock["files"]
     assert lock["config"]["dedup"]["phash64_bits"] == 12
     assert lock["config"]["sources"] == [{"count": 150, "kind": "synthetic", "name": "synthetic"}]
@@ -200,18 +203,24 @@ def test_the_card_s_counts_are_those_of_the_parquet(built: BuildSummary, rows: R
     yaml = importlib.import_module("yaml")
     card = (built.out / "README.md").read_text(encoding="utf-8")
     header = yaml.safe_load(card.split("---\n")[1])
-    splits = {s["name"]: s["num_examples"] for s in header["dataset_info"]["splits"]}
-    assert splits == {split: len(rows[split]) for split in rows}
-    features = {f["name"]: f for f in header["dataset_info"]["features"]}
+    infos = {info["config_name"]: info for info in header["dataset_info"]}
+    for info in infos.values():
+        splits = {s["name"]: s["num_examples"] for s in info["splits"]}
+        assert splits == {split: len(rows[split]) for split in rows}
+    features = {f["name"]: f for f in infos["default"]["features"]}
     names = features["label"]["dtype"]["class_label"]["names"]
     assert list(names.values()) == list(LABELS)
-    data_files = [{"split": s, "path": f"data/{s}-*"} for s in ("train", "validation")]
+    data_files = {
+        folder: [{"split": s, "path": f"{folder}/{s}-*"} for s in ("train", "validation")]
+        for folder in ("data", "index")
+    }
     assert header["configs"] == [
-        {"config_name": "default", "default": True, "data_files": data_files}
+        {"config_name": "default", "default": True, "data_files": data_files["data"]},
+        {"config_name": "index", "data_files": data_files["index"]},
     ]
     shards = [p for p in (built.out / "data").iterdir() if p.suffix == ".parquet"]
     sizes = sum(path.stat().st_size for path in shards)
-    assert header["dataset_info"]["download_size"] == sizes
+    assert infos["default"]["download_size"] == sizes
     assert "Evaluation subsets" not in card
     assert "A label is the class that most votes of a sample's sources are for." in card
     assert "Label Studio" not in card
@@ -318,7 +327,9 @@ def small(
     return BuildConfig((source,), tmp_path / "made/occlu_fer", tmp_path / "workspace", workers=1)
 
 
-@pytest.mark.parametrize("place", ["_write_shard", "card_text", "_lock", "attribution_lines"])
+@pytest.mark.parametrize(
+    "place", ["_write_shard", "_write_index", "write_documents", "_lock", "attribution_lines"]
+)
 def test_a_failing_publish_leaves_the_former_folder_whole(
     small: BuildConfig,
     monkeypatch: pytest.MonkeyPatch,

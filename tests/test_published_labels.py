@@ -325,8 +325,10 @@ def test_raters_that_are_weighed_publish_the_probabilities_of_the_model(
 
 def test_the_baseline_reads_what_people_have_labelled(made: Labelled, tmp_path: Path) -> None:
     from occlufer.orsanet.data import prepare_cache
+    from occlufer.orsanet.priors import built_in_maps, landmark_points
 
-    cache = prepare_cache(made.config.out, tmp_path / "cache", 32)
+    priors = {"semantic": built_in_maps(), "landmark_features": landmark_points()}
+    cache = prepare_cache(made.config.out, tmp_path / "cache", 32, priors)
     assert sum(len(split.labels) for split in cache.splits.values()) == made.summary.published
 
 
@@ -367,6 +369,8 @@ def test_a_pull_makes_the_labels_run_again_and_nothing_before_them(
     assert {name for name in before if before[name] != after[name]} == {
         "occlu_fer.lock",
         "README.md",
+        "DATASHEET.md",
+        "croissant.json",
     }
 
 

@@ -1,18 +1,30 @@
-"""The split keeps groups whole and comes as near to the wanted shares as can be."""
+"""The split keeps groups whole; shares are met as near as can be, and the stage says what it did.
+
+Quotas that are met exactly are tested in test_quotas.py.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
 import random
+import re
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders.split import assign_splits
+from occlufer.builders.assign import assign_shares
+from occlufer.builders.split import BEYOND_QUOTA, stage
+from occlufer.config import BuildConfig, SourceConfig, SplitConfig
+from occlufer.errors import GateError
+from occlufer.pipeline import stages_before
+from occlufer.record import Facts, Record, Result
 from occlufer.schema import LABELS
+from occlufer.stages import run_stage
+from occlufer.workspace import Workspace
 
 SAMPLES = st.lists(
     st.tuples(st.sampled_from(LABELS[:3]), st.sampled_from("abcdefgh")), min_size=1, max_size=30
@@ -32,8 +44,13 @@ def wished(count: int, share: float) -> int:
 
 
 def split(samples: list[tuple[str, str]], share: float, seed: int = 0) -> list[str]:
+    return list(assign_shares(table(samples), share, seed, strata=()))
+
+
+def table(samples: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """The samples as a table; which of the same kind is which does not matter here."""
     labels, groups = [label for label, _ in samples], [group for _, group in samples]
-    return list(assign_splits(labels, groups, share, seed))
+    return {"sample": [f"s{i}" for i in range(len(samples))], "class": labels, "group": groups}
 
 
 def validating(samples: list[tuple[str, str]], splits: list[str]) -> set[str]:
@@ -135,11 +152,11 @@ def test_many_groups_of_mixed_sizes_are_split_in_a_moment() -> None:
 def test_groups_of_a_test_set_validate_and_the_others_make_up_the_share(
     samples: list[tuple[str, str]], tested: set[str], share: float
 ) -> None:
-    labels, groups = [label for label, _ in samples], [group for _, group in samples]
-    splits = list(assign_splits(labels, groups, share, 0, tested))
+    groups = {group for _, group in samples}
+    splits = list(assign_shares(table(samples), share, 0, strata=(), validating=tested))
     chosen = validating(samples, splits)
-    assert tested & set(groups) <= chosen
-    free = sorted(set(groups) - tested)
+    assert tested & groups <= chosen
+    free = sorted(groups - tested)
     best = min(
         short_or_over(samples, tested | set(others), share, tested)
         for size in range(len(free) + 1)
@@ -156,3 +173,179 @@ def short_or_over(
     fixed = Counter(label for label, group in samples if group in tested)
     got = Counter(label for label, group in samples if group in chosen)
     return sum(abs(got[k] - max(wished(n, share), fixed[k])) for k, n in total.items())
+
+
+def test_shares_hold_within_every_stratum_too() -> None:
+    draw = random.Random(1)
+    rows = [
+        (
+            draw.choice(LABELS[:3]),
+            f"g{draw.randrange(700)}",
+            draw.choice("abc"),
+            draw.choice("xyyy"),
+        )
+        for _ in range(1200)
+    ]
+    names = ("class", "group", "one", "two")
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    columns["sample"] = [str(i) for i in range(len(rows))]
+    splits = assign_shares(columns, 0.2, 0, strata=("one", "two"))
+    for column in (2, 3):
+        for label in LABELS[:3]:
+            own = [i for i, row in enumerate(rows) if row[0] == label]
+            share = sum(splits[i] == "validation" for i in own) / len(own)
+            for value in {row[column] for row in rows}:
+                there = [i for i in own if rows[i][column] == value]
+                got = sum(splits[i] == "validation" for i in there)
+                assert abs(got - share * len(there)) < 1, (label, value)
+
+
+# The stage ----------------------------------------------------------------------------------------
+
+
+def config(**split: object) -> BuildConfig:
+    return BuildConfig(
+        (SourceConfig("image_folder", "s", {}),),
+        split=SplitConfig(**split),  # type: ignore[arg-type]
+    )
+
+
+@dataclass(frozen=True)
+class Known:
+    """A sample of the tests, as the catalog shall know it."""
+
+    label: str
+    group: str
+    source_split: str | None = None
+    test_set: str | None = None
+    types: tuple[str, ...] = ()
+
+
+def fill(workspace: Workspace, samples: dict[str, Known]) -> None:
+    catalog = workspace.catalog
+    catalog.put_records(
+        Record(
+            f"s/{image}",
+            "s",
+            "1",
+            Facts(source_split=known.source_split, test_set=known.test_set),
+            image,
+        )
+        for image, known in samples.items()
+    )
+    for name in stages_before("split"):
+        catalog.put_results(
+            name, [Result(image, value(name, known)) for image, known in samples.items()]
+        )
+
+
+def value(stage_name: str, known: Known) -> dict[str, object]:
+    values: dict[str, dict[str, object]] = {
+        "occlusion": {"types": list(known.types), "severity": 10},
+        "dedup": {"group": known.group},
+        "labels": {"label": known.label},
+    }
+    return values.get(stage_name, {})
+
+
+def results(workspace: Workspace) -> dict[str, Result]:
+    return {result.image: result for result in workspace.catalog.results("split")}
+
+
+def counts(**of_class: int) -> dict[str, int]:
+    return {label: of_class.get(label, 0) for label in LABELS}
+
+
+EXACT = {"quota": "exact", "train": counts(fear=4), "validation": counts(fear=2)}
+NINE = {f"image{i}": Known("fear", f"g{i}") for i in range(9)}
+
+
+def test_what_the_quotas_leave_over_is_rejected_with_a_reason(workspace: Workspace) -> None:
+    fill(workspace, NINE)
+    assert run_stage(stage(config(**EXACT)), workspace, 1) == 9
+    found = results(workspace)
+    taken = Counter(result.value["split"] for result in found.values() if result.reject is None)
+    assert taken == {"train": 4, "validation": 2}
+    left = [result.reject for result in found.values() if result.reject is not None]
+    assert [reject.reason for reject in left] == [BEYOND_QUOTA] * 3
+    assert all(reject.detail == "the quotas of fear are full" for reject in left)
+    assert len(workspace.catalog.images_passing((*stages_before("split"), "split"))) == 6
+
+
+def test_quotas_out_of_reach_end_the_build_and_forget_the_former_split(
+    workspace: Workspace,
+) -> None:
+    fill(workspace, NINE)
+    run_stage(stage(config(**EXACT)), workspace, 1)
+    more = {**EXACT, "train": counts(fear=8)}
+    with pytest.raises(GateError, match=r"^split: .* falls short of fear in train by 1;"):
+        run_stage(stage(config(**more)), workspace, 1)
+    assert not results(workspace)
+
+
+def test_a_test_sample_s_group_never_trains_however_short_train_is(workspace: Workspace) -> None:
+    tested = {image: Known("fear", "same", test_set="X test") for image in ("a", "b")}
+    alike = {"c": Known("fear", "same")}
+    fill(workspace, {**tested, **alike, **NINE})
+    run_stage(stage(config(**{**EXACT, "train": counts(fear=9)})), workspace, 1)
+    found = {image: result.value["split"] for image, result in results(workspace).items()}
+    assert all(found[image] == "train" for image in NINE)
+    assert sorted(str(found[image]) for image in "abc") == ["None", "validation", "validation"]
+
+
+def test_without_quotas_sources_say_the_split_and_who_would_cross_validates(
+    workspace: Workspace,
+) -> None:
+    samples = {
+        "a": Known("fear", "a", "train"),
+        "b": Known("fear", "b", "validation"),
+        "c": Known("anger", "c", "test", "X test"),
+        "d": Known("anger", "crossing", "train"),
+        "e": Known("anger", "crossing", "valid"),
+        "f": Known("anger", "f"),
+    }
+    fill(workspace, samples)
+    run_stage(stage(config(quota="none")), workspace, 1)
+    found = {image: result.value["split"] for image, result in results(workspace).items()}
+    validating = {image for image, split in found.items() if split == "validation"}
+    assert validating == {"b", "c", "d", "e"}
+    assert set(found.values()) == {"train", "validation"}
+
+
+def test_the_stage_divides_types_of_occluders_alike(workspace: Workspace) -> None:
+    samples = {
+        f"image{i:03d}": Known("fear", f"g{i}", types=(("mask",), ("hand", "mask"))[i % 4 == 0])
+        for i in range(80)
+    }
+    fill(workspace, samples)
+    run_stage(stage(config(validation_share=0.25)), workspace, 1)
+    chosen = [i for i, r in results(workspace).items() if r.value["split"] == "validation"]
+    assert Counter(samples[image].types for image in chosen) == {("mask",): 15, ("hand", "mask"): 5}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"quota": "all"}, "quota: found 'all', expected one of exact, proportional, none"),
+        ({"train": {"fear": 3}}, "train: found no anger, expected a count for every class"),
+        ({"validation": {"Fear": 3}}, "validation: found 'Fear', expected the classes anger, "),
+        ({"train": counts(fear=-1)}, "train, fear: found -1, expected 0 to "),
+    ],
+    ids=["quota", "class missing", "class unknown", "negative"],
+)
+def test_a_config_of_quotas_that_says_what_cannot_be_is_refused(
+    wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SplitConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_exact_quotas_are_table_1_s_unless_the_config_says_otherwise() -> None:
+    told = SplitConfig("exact")
+    assert told.train == {
+        **{"anger": 669, "disgust": 533, "fear": 927, "happiness": 1130},
+        **{"neutral": 1114, "sadness": 960, "surprise": 1125, "contempt": 380},
+    }
+    assert told.validation is not None
+    assert sum(told.validation.values()) == 880
+    assert SplitConfig().train is None

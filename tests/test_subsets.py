@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from occlufer.build import BuildSummary, build, check
 from occlufer.builders.columns import features
+from occlufer.builders.documents import DOCUMENTS
 from occlufer.builders.matching import AFTER, match_lists
 from occlufer.builders.occlusion_lists import FORMS, OcclusionList, read_lines
 from occlufer.builders.publish import is_published
@@ -363,13 +364,14 @@ def test_the_lock_counts_the_subset_and_pins_its_list(made: Built) -> None:
     assert lock["shards"] == {
         "default": {"train": 1, "validation": 1},
         "raf_db_occlu": {"test": 1},
+        "index": {"train": 1, "validation": 1, "test": 1},
     }
     name = "raf_db_occlu/test-00000-of-00001.parquet"
     data = (made.out / name).read_bytes()
     assert lock["files"][name] == hashlib.sha256(data).hexdigest()
     assert lock["sizes"][name] == len(data)
     files = {p.relative_to(made.out).as_posix() for p in made.out.rglob("*") if p.is_file()}
-    assert files == {*lock["files"], "occlu_fer.lock", "README.md"}
+    assert files == {*lock["files"], "occlu_fer.lock", *DOCUMENTS}
     # Four of the six are in the subset only: the copy, the two ties, one of them twice.
     terms = lock["sources"]["raf"]
     assert (terms["samples"], terms["only_in_subsets"]) == (7, 4)
@@ -418,7 +420,7 @@ def test_plain_datasets_loads_the_subset_by_name_and_the_default_without_one(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     splits = {split: sum(counts.values()) for split, counts in made.summary.splits.items()}
-    assert found["configs"] == ["default", "raf_db_occlu"]
+    assert found["configs"] == ["default", "raf_db_occlu", "index"]
     assert found["plain"] == splits
     rows = made.subset()
     assert found["subset"] == found["streamed"] == [row["sha256"] for row in rows]
@@ -437,7 +439,9 @@ def test_our_own_load_dataset_takes_the_subset_s_name(
     assert found["sha256"][:] == [row["sha256"] for row in made.subset()]
     assert set(load_dataset(made.out)) == {"train", "validation"}
     assert set(load_dataset(made.out, name="default")) == {"train", "validation"}
-    with pytest.raises(MissingError, match="found no subset 'ferplus_occlu', expected one of raf"):
+    with pytest.raises(
+        MissingError, match="found no config 'ferplus_occlu', expected one of index, raf"
+    ):
         load_dataset(made.out, name="ferplus_occlu")
 
 
@@ -445,7 +449,7 @@ def test_the_card_says_what_the_subset_is_and_whom_to_cite(made: Built) -> None:
     yaml = importlib.import_module("yaml")
     card = (made.out / "README.md").read_text(encoding="utf-8")
     header = yaml.safe_load(card.split("---\n")[1])
-    default, subset = header["configs"]
+    default, subset, _ = header["configs"]
     assert (default["config_name"], default["default"]) == ("default", True)
     assert subset == {
         "config_name": "raf_db_occlu",
@@ -510,7 +514,8 @@ def test_a_list_of_a_set_that_is_not_at_hand_makes_no_subset(made: Built, tmp_pa
     lists = dataclasses.replace(made.config.lists, ferplus_occlu=path)
     config = again(made, tmp_path, lists=lists)
     build(config)
-    assert sorted(p.name for p in config.out.iterdir() if p.is_dir()) == ["data", "raf_db_occlu"]
+    folders = sorted(p.name for p in config.out.iterdir() if p.is_dir())
+    assert folders == ["data", "index", "raf_db_occlu"]
     lock = json.loads((config.out / "occlu_fer.lock").read_text(encoding="utf-8"))
     assert set(lock["subsets"]) == {"raf_db_occlu"}
     assert set(lock["config"]["lists"]) == {"raf_db_occlu", "ferplus_occlu"}

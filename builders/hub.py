@@ -1,0 +1,218 @@
+"""The Hub: a copy of a published folder without what must not be passed on, and its upload."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from occlufer.errors import GateError, MissingError, OccluferError, UsageError
+from occlufer.lock import INDEX, LOCK_NAME, Lock
+
+from .columns import PIXELS
+from .documents import write_documents
+from .shards import ROWS_PER_GROUP, file_sha256, write_rows
+
+log = logging.getLogger(__name__)
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+PUBLISHABLE = "publishable"
+# What a former version left in the repository: shards of which this one has fewer.
+STALE = "*.parquet"
+LOGIN = "run `hf auth login`, or set HF_TOKEN to a token that may write"
+AGAIN = "what was uploaded is kept, run the same command to go on"
+
+
+@dataclass(frozen=True)
+class PublicCopy:
+    """A folder that may be uploaded."""
+
+    folder: Path
+    lock: Lock
+    with_pixels: int
+    without_pixels: int
+    """Rows of all configs but the index, which has none."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is in it, as JSON has it."""
+        return {
+            "folder": str(self.folder),
+            "version": self.lock.version,
+            "files": len(self.lock.files),
+            "bytes": sum(self.lock.sizes.values()),
+            "rows_with_pixels": self.with_pixels,
+            "rows_without_pixels": self.without_pixels,
+        }
+
+
+def publish_folder(folder: Path, repo_id: str, public: bool, dry_run: bool) -> dict[str, Any]:
+    """Upload what of a published folder may be passed on, and return what that was, and where.
+
+    With `dry_run` the copy is made and nothing is sent; else it goes once it is sent. Raises
+    UsageError for a name that is none or a repository that is public without `public` being said,
+    MissingError without a dataset or a token, GateError if the folder is not what its lock says.
+    """
+    if not REPOSITORY.fullmatch(repo_id):
+        raise UsageError(f"--repo-id: found {repo_id!r}, expected ORG/NAME")
+    copy = public_copy(folder)
+    told = {"repo_id": repo_id, "public": public, "url": None, **copy.to_json()}
+    if dry_run:
+        return told
+    url = upload(copy, repo_id, public)
+    shutil.rmtree(copy.folder)  # it would outlive pictures that are withdrawn later
+    return told | {"url": url, "folder": None}
+
+
+# The copy -----------------------------------------------------------------------------------------
+
+
+def public_copy(folder: Path) -> PublicCopy:
+    """Write the copy beside the folder, as `.NAME.hub`; the same bytes for the same folder.
+
+    Rows whose rights are another than publishable keep everything but their pixels.
+    """
+    folder = folder.resolve()
+    lock = _checked_lock(folder)
+    place = folder.with_name(f".{folder.name}.hub")
+    shutil.rmtree(place, ignore_errors=True)
+    for name in lock.files:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        if _has_pixels(name):
+            _write_without(folder / name, place / name)
+        else:
+            shutil.copyfile(folder / name, place / name)
+    lock = dataclasses.replace(
+        lock,
+        pixels=PUBLISHABLE,
+        files={name: file_sha256(place / name) for name in lock.files},
+        sizes={name: (place / name).stat().st_size for name in lock.files},
+    )
+    (place / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+    write_documents(place, lock)
+    return PublicCopy(place, lock, *_counted(place, lock))
+
+
+def _checked_lock(folder: Path) -> Lock:
+    """Return the lock; raises unless every file is the one that it names."""
+    if not (folder / LOCK_NAME).is_file():
+        raise MissingError(
+            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
+        )
+    try:
+        lock = Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
+    except (ValueError, TypeError):
+        raise GateError(
+            f"{folder / LOCK_NAME}: found no lock that can be read; build again"
+        ) from None
+    for name, sha256 in lock.files.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder):
+            raise GateError(f"{LOCK_NAME}: found the file {name!r}, expected it in the folder")
+        if not path.is_file() or file_sha256(path) != sha256:
+            raise GateError(f"{path}: found another file than {LOCK_NAME} names; build again")
+    return lock
+
+
+def _has_pixels(name: str) -> bool:
+    return name.endswith(".parquet") and not name.startswith(f"{INDEX}/")
+
+
+def _write_without(source: Path, target: Path) -> None:
+    """Write the shard anew, less the pixels that must not be passed on."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(source)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in file.iter_batches(ROWS_PER_GROUP):
+            for row in batch.to_pylist():
+                yield row if row["rights"] == PUBLISHABLE else row | {PIXELS: None}
+
+    write_rows(target, file.schema_arrow, rows())
+
+
+def _counted(place: Path, lock: Lock) -> tuple[int, int]:
+    """Return how many rows have pixels, and how many have none, as the files say.
+
+    They are read once more: no mistake in writing them may pass pixels on.
+    """
+    import pyarrow.parquet as pq
+
+    counts = [0, 0]
+    for name in filter(_has_pixels, lock.files):
+        for batch in pq.ParquetFile(place / name).iter_batches(
+            ROWS_PER_GROUP, columns=[PIXELS, "rights"]
+        ):
+            for row in batch.to_pylist():
+                if (row[PIXELS] is not None) != (row["rights"] == PUBLISHABLE):
+                    raise GateError(f"{place / name}: found pixels of {row['rights']} rows wrong")
+                counts[row[PIXELS] is None] += 1
+    return counts[0], counts[1]
+
+
+# The upload ---------------------------------------------------------------------------------------
+
+
+def upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
+    """Upload the copy in one commit, tagged with its version, and return the address.
+
+    The repository is made private, and public at the very end only, once it is complete and gated.
+    What the Hub has already is not sent again, so that an upload that broke off goes on.
+    """
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    try:
+        return _upload(copy, repo_id, public)
+    except LocalTokenNotFoundError:
+        raise MissingError(f"the Hub: found no token; {LOGIN}") from None
+    except OfflineModeIsEnabled:
+        raise UsageError("HF_HUB_OFFLINE: found it set, expected a way to the Hub") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        if status == 401:
+            raise MissingError(f"the Hub: refused the token, if there was one; {LOGIN}") from None
+        if status in (403, 404):
+            raise UsageError(f"{repo_id}: the Hub refused ({status}): {_line(error)}") from None
+        raise OccluferError(f"{repo_id}: the Hub failed ({_line(error)}); {AGAIN}") from None
+    except OccluferError:
+        raise
+    except Exception as error:  # by its version the client speaks through one library or another
+        why = f" ({_line(error.__cause__)})" if error.__cause__ else ""
+        raise OccluferError(f"{repo_id}: the upload failed: {_line(error)}{why}; {AGAIN}") from None
+
+
+def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    api.create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
+    info = api.dataset_info(repo_id)
+    if not info.private and not public:
+        raise UsageError(f"{repo_id}: is public; say --public, or make it private first")
+    if not info.gated:  # an owner's own choice of who lets people in stays
+        api.update_repo_settings(repo_id, repo_type="dataset", gated="manual")
+    version = copy.lock.version
+    commit = api.upload_folder(
+        repo_id=repo_id,
+        repo_type="dataset",
+        folder_path=copy.folder,
+        commit_message=f"Version {version}",
+        delete_patterns=[STALE],
+    )
+    revision = getattr(commit, "oid", None)
+    api.create_tag(repo_id, tag=version, revision=revision, repo_type="dataset", exist_ok=True)
+    if public and info.private:
+        api.update_repo_settings(repo_id, repo_type="dataset", private=False)
+    return f"{api.endpoint}/datasets/{repo_id}"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,33 @@
+"""Shards: Parquet files whose bytes depend on their rows alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+# Rows enough for a page of the Hub's viewer.
+ROWS_PER_GROUP = 100
+
+
+def write_rows(path: Path, schema: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a shard of these rows, with an index of its pages; `schema` is Arrow's."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rest = iter(rows)
+    with pq.ParquetWriter(path, schema, compression="snappy", write_page_index=True) as writer:
+        while group := list(islice(rest, ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        for block in iter(partial(file.read, 1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

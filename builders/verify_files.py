@@ -1,0 +1,123 @@
+"""Files of a published folder: is everything there that the lock names, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from occlufer.lock import LOCK_NAME, Lock
+
+from .documents import CARD_NAME, DOCUMENTS
+from .fault import Fault, first_line, shown
+from .shards import file_sha256
+from .verify_paths import path_faults, text_faults
+
+# What the Hub and its clients put beside a dataset that was uploaded or fetched.
+OF_THE_HUB = (".gitattributes", ".git", ".cache")
+TEXTS = (".md", ".txt", ".cff", ".json", ".csv", ".bib")
+
+SHAPES: dict[str, tuple[type, type | None, type | None]] = {
+    "name": (str, None, None),
+    "config": (dict, None, None),
+    "counts": (dict, dict, int),
+    "occlusion_counts": (dict, int, None),
+    "subsets": (dict, dict, None),
+    "sources": (dict, dict, None),
+    "made_with": (dict, str, None),
+    "files": (dict, str, None),
+    "sizes": (dict, int, None),
+    "shards": (dict, dict, int),
+    "labels": (dict, None, None),
+    "pixels": (str, None, None),
+}
+"""{field of the lock: what it is, what is in it, and what is in that}"""
+
+
+def read_lock(folder: Path) -> tuple[Lock | None, list[Fault]]:
+    """Return the lock, None if it cannot be read, and what is wrong with it."""
+    try:
+        lock = Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None, [Fault(LOCK_NAME, "lock", "no such file", "the lock of the dataset")]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return None, [Fault(LOCK_NAME, "lock", first_line(error), "what `occlufer build` writes")]
+    wrong = [name for name, shape in SHAPES.items() if not _has(getattr(lock, name), shape)]
+    if wrong:
+        found = f"{wrong[0]} = {shown(getattr(lock, wrong[0]))}"
+        return None, [Fault(LOCK_NAME, "lock", shown(found), "what `occlufer build` writes")]
+    return lock, list(_paths_in(lock))
+
+
+def _has(value: Any, shape: tuple[type, type | None, type | None]) -> bool:
+    kind, inner, innermost = shape
+    if not isinstance(value, kind):
+        return False
+    within = value.values() if isinstance(value, dict) and inner is not None else ()
+    return all(_has(one, (inner or object, innermost, None)) for one in within)
+
+
+def _paths_in(lock: Lock) -> Iterator[Fault]:
+    """Yield the local paths in the lock; whom to name, and for what terms, others have written."""
+    for name, value in vars(lock).items():
+        if name != "sources":
+            yield from path_faults(f"{LOCK_NAME}, {name}", value)
+    for source, terms in lock.sources.items():
+        yield from path_faults(f"{LOCK_NAME}, sources", source)
+        yield from path_faults(f"{LOCK_NAME}, sources, {source}", terms, free_text=True)
+
+
+def file_faults(folder: Path, lock: Lock) -> Iterator[Fault]:
+    """Yield what is wrong with the files that the lock names, and what it does not name."""
+    for name in sorted(lock.files.keys() | lock.sizes.keys()):
+        yield from _file_faults(folder, name, lock)
+    known = {*lock.files, LOCK_NAME, *DOCUMENTS}
+    for name in sorted(files_in(folder)):
+        if name not in known:
+            yield Fault(shown(name), "extra file", "a file", f"only what {LOCK_NAME} names")
+    if not (folder / CARD_NAME).is_file():
+        yield Fault(CARD_NAME, "card", "no such file", "the card of the dataset")
+
+
+def _file_faults(folder: Path, name: str, lock: Lock) -> Iterator[Fault]:
+    if not is_within(name):
+        yield Fault(LOCK_NAME, "file name", shown(name), "a name within the folder")
+        return
+    if name not in lock.files or name not in lock.sizes:
+        yield Fault(LOCK_NAME, "file", f"{shown(name)} in one of files and sizes", "it in both")
+        return
+    try:
+        size = (folder / name).stat().st_size
+        sha256 = file_sha256(folder / name)
+    except OSError as error:
+        yield Fault(name, "missing file", str(error.strerror).lower(), f"{lock.sizes[name]} bytes")
+        return
+    if size != lock.sizes[name]:
+        yield Fault(name, "size", f"{size} bytes", f"{lock.sizes[name]} bytes")
+    if sha256 != lock.files[name]:
+        yield Fault(name, "sha256", sha256, shown(lock.files[name]))
+
+
+def text_file_faults(folder: Path, lock: Lock) -> Iterator[Fault]:
+    """Yield the local paths in the files of text that the lock names, and in the documents."""
+    for name in sorted({*DOCUMENTS, *lock.files}):
+        if name.endswith(TEXTS) and is_within(name) and (folder / name).is_file():
+            with (folder / name).open(encoding="utf-8", errors="replace") as file:
+                yield from text_faults(name, file)
+
+
+def is_within(name: str) -> bool:
+    """Return whether a name that a lock gives leads to no place outside its folder."""
+    path = PurePosixPath(name)
+    return not (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name)
+
+
+def files_in(folder: Path) -> Iterator[str]:
+    """Yield every file of a folder by its name in it; what is the Hub's own is left out."""
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        if here == folder:
+            folders[:] = [name for name in folders if name not in OF_THE_HUB]
+            names = [name for name in names if name not in OF_THE_HUB]
+        yield from ((here / name).relative_to(folder).as_posix() for name in names)

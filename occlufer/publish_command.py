@@ -1,0 +1,47 @@
+"""The command `occlufer publish`: uploads what of a published folder may be passed on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    command.add_argument("--repo-id", required=True, metavar="ORG/NAME", help="on the Hub")
+    command.add_argument("--data", type=Path, help="published folder (default: the config's out)")
+    command.add_argument("--config", type=Path, help="as for build")
+    command.add_argument("--public", action="store_true", help="let everybody see it, and ask")
+    command.add_argument("--dry-run", action="store_true", help="make the copy, send nothing")
+    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Make the copy without pixels that must not be passed on, and upload it."""
+    from importlib import import_module
+
+    folder = arguments.data
+    if folder is None:
+        from occlufer.config import config_at
+
+        folder = config_at(arguments.config).out
+    hub = import_module("occlufer.builders.hub")
+    told = hub.publish_folder(folder, arguments.repo_id, arguments.public, arguments.dry_run)
+    print(json.dumps(told, sort_keys=True) if arguments.json else _text(told))
+
+
+def _text(told: dict[str, Any]) -> str:
+    seen = "public" if told["public"] else "private"
+    where = f"uploaded to {told['url']}, {seen} and gated" if told["url"] else _dry(told)
+    return (
+        f"version {told['version']}: {told['rows_with_pixels']} rows with pixels, "
+        f"{told['rows_without_pixels']} without, for they must not be passed on\n"
+        f"  {told['files']} files, {told['bytes']} bytes\n"
+        f"  {where}"
+    )
+
+
+def _dry(told: dict[str, Any]) -> str:
+    return f"nothing was sent; what would be lies in {told['folder']}"
