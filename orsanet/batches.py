@@ -64,12 +64,13 @@ class Deck:
         flipped = torch.from_numpy(flips).to(self.device)
         images = torch.where(flipped[:, None, None, None], images.flip(2), images)
         ways = torch.arange(len(rows), device=self.device), flipped.long()
+        kind = torch.get_default_dtype()
         return Batch(
             rows=rows,
             images=_normalised(images),
-            priors=Priors(landmark[ways].float(), semantic[ways].float()),
+            priors=Priors(landmark[ways].to(kind), semantic[ways].to(kind)),
             labels=labels,
-            soft_labels=soft_labels,
+            soft_labels=soft_labels.to(kind),
         )
 
     def _taken(self, rows: Rows) -> list[Tensor]:
@@ -198,5 +199,5 @@ def _normalised(images: Tensor) -> Tensor:
     mean, std = (
         torch.tensor(x, device=images.device).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD)
     )
-    pixels = images.permute(0, 3, 1, 2).float() / 255
+    pixels = images.permute(0, 3, 1, 2).to(torch.get_default_dtype()) / 255
     return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -222,7 +222,7 @@ def _step(
     def backward() -> tuple[Tensor, bool]:
         with mixed(config.precision, batch.images.device):
             logits = net(batch.images, batch.priors)
-        loss = loss_of(logits.float(), batch)
+        loss = loss_of(logits.to(torch.get_default_dtype()), batch)
         torch.autograd.backward(scale.up(loss))
         return loss.detach(), scale.down(parameters)
 
