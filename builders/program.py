@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+# SciPy's status for "other", e.g. an error within HiGHS.
+SOLVER_FAILED = 4
 
 
 class Program:
@@ -49,13 +53,18 @@ class Program:
 
         low, high, cost, whole = (np.concatenate(part) for part in zip(*self._blocks, strict=True))
         # One more unknown, which is 1: what it costs is what the gap is measured by.
-        found = milp(
+        options = {"node_limit": nodes, "mip_rel_gap": gap}
+        solve = partial(
+            milp,
             np.append(cost, base),
             integrality=np.append(whole, 0),
             bounds=Bounds(np.append(low, 1), np.append(high, 1)),
             constraints=self._constraints(),
-            options={"node_limit": nodes, "mip_rel_gap": gap},
         )
+        found = solve(options=options)
+        if found.status == SOLVER_FAILED:
+            # HiGHS's presolve now and then breaks off at a program that has an answer.
+            found = solve(options={**options, "presolve": False})
         if found.x is None:
             return [], False
         ends = np.cumsum([len(block[0]) for block in self._blocks])

@@ -28,7 +28,10 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def shards(out: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in out.rglob("*.parquet")}
+    return {
+        path.relative_to(out).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in out.rglob("*.parquet")
+    }
 
 
 def left_out(summary: BuildSummary) -> list[dict[str, str]]:

@@ -58,5 +58,5 @@ def test_a_face_that_was_not_found_lies_in_the_middle_of_its_box(
     # Its extent is 0.8 of what fills the middle square.
     extent = 0.8 * (face.max(axis=0) - face.min(axis=0)) * min(width, height)
     assert np.allclose(found.max(axis=0) - found.min(axis=0), extent, rtol=1e-3)
-    middle = box[:2] + (0.5 + 0.8 * (face.mean(axis=0) - 0.5)) * [width, height]
+    middle = (box[:2] + box[2:]) / 2 + 0.8 * (face.mean(axis=0) - 0.5) * min(width, height)
     assert np.allclose(found.mean(axis=0), middle, atol=1e-2)

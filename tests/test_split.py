@@ -92,6 +92,12 @@ def test_the_order_of_samples_changes_nothing(samples: list[tuple[str, str]], se
     assert validating(shuffled, split(shuffled, 0.3, seed)) == chosen
 
 
+def test_a_program_at_which_presolve_breaks_off_is_solved_without_it() -> None:
+    samples = [*[("anger", "a")] * 2, *[("anger", "b")] * 2, ("disgust", "a")]
+    found = split(samples, 0.3, 0)
+    assert len({found[0], found[1], found[4]}) == len({found[2], found[3]}) == 1
+
+
 def singles(count: int) -> list[tuple[str, str]]:
     return [(LABELS[i % 8], f"g{i}") for i in range(count)]
 
