@@ -27,6 +27,7 @@ from .checkpoint import BEST_NAME, LAST_NAME, Progress, resume, save_checkpoint
 from .config import TrainConfig
 from .data import Cache, Split
 from .losses import DARELoss, LabelSmoothingLoss
+from .memory import keep_freed_memory
 from .metrics import accuracy, confusion_matrix, macro_f1
 from .precision import LossScale, mixed, set_products
 from .processes import ALONE, Processes, joined, summed, synced, wait_for_all
@@ -77,6 +78,8 @@ def _train(config: TrainConfig, processes: Processes, asked: Callable[[], bool])
     if config.threads:
         torch.set_num_threads(config.threads)
     set_products(config.precision)
+    if device.type == "cpu":
+        keep_freed_memory()
     cache = opened_cache(config, device, processes)
     train, validation = (Deck(cache.splits[name], device) for name in ("train", "validation"))
     torch.manual_seed(config.seed)
@@ -84,7 +87,7 @@ def _train(config: TrainConfig, processes: Processes, asked: Callable[[], bool])
     # A third faster on a CPU; torch's types do not know the argument.
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [p for p in model.parameters() if p.requires_grad]
-    adam = torch.optim.Adam(parameters, lr=config.learning_rate, fused=device.type == "cuda")
+    adam = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
     sam = SAM(adam, config.rho) if config.optimizer == "sam" else None
     scale = LossScale(config.precision)
     last, best = config.out / LAST_NAME, config.out / BEST_NAME
