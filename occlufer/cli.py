@@ -18,6 +18,7 @@ from occlufer import (
     inspect_command,
     plan_command,
     publish_command,
+    train_command,
     verify_command,
     weights_command,
 )
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 GO_ON = "what is done is kept, run the same command to go on"
 GOING_ON = {
-    "baseline-train": "the last whole epoch is kept, add --resume to go on",
+    "baseline-train": "all that was learned is kept, add --resume to go on",
     "dedup": "nothing was written",
     "inspect": "what was printed is all there is",
     "leaks": "nothing was registered",
@@ -366,75 +367,6 @@ def _report(arguments: argparse.Namespace) -> None:
     print(f"report: {arguments.out}")
 
 
-# baseline-train ----------------------------------------------------------------------------------
-
-
-def _add_train(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, default=Path("occlu_fer"), help="published folder")
-    command.add_argument("--out", type=Path, default=Path("runs/baseline"), help="of the run")
-    command.add_argument("--preset", default="demo", help="demo (default), released or paper")
-    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
-    command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    command.add_argument("--size", help="demo, small, base or large, else the preset's")
-    command.add_argument("--epochs", type=_count, help="else the preset's")
-    command.add_argument("--batch-size", type=_count, help="over all processes")
-    command.add_argument("--precision", help="float32 (default), tf32, bfloat16 or float16")
-    command.add_argument("--compile", action="store_true", default=None, help="by torch.compile")
-    command.add_argument(
-        "--soft-labels", action="store_true", default=None, help="train on the votes' shares"
-    )
-    for name, what in (
-        ("ir50", "weights that the backbone starts from"),
-        ("mobilefacenet", "weights of the landmark prior"),
-        ("segface", "weights of the semantic prior"),
-    ):
-        command.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
-    command.add_argument(
-        "--frozen", help="cached (default), or in_loop: priors anew in every pass, to compare"
-    )
-    command.add_argument(
-        "--cache-only", action="store_true", help="make OUT/cache, to train on elsewhere, and end"
-    )
-    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
-
-
-# What of the command line, if given, takes the place of the preset's own.
-_TRAIN_FIELDS = (
-    *("seed", "device", "resume", "size", "epochs", "batch_size", "precision", "compile"),
-    *("soft_labels", "ir50", "mobilefacenet", "segface", "frozen"),
-)
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    from importlib import import_module
-
-    given = {name: getattr(arguments, name) for name in _TRAIN_FIELDS}
-    if arguments.preset != "demo":
-        find = import_module("occlufer.builders.weights_by_hand").find_by_hand
-        for name in ("ir50", "mobilefacenet", "segface"):
-            given[name] = given[name] or find(name, None)
-    config = import_module("occlufer.orsanet.config").config_from_preset(
-        arguments.preset,
-        arguments.data,
-        arguments.out,
-        **{name: value for name, value in given.items() if value is not None},
-    )
-    train = import_module("occlufer.orsanet.train")
-    if arguments.cache_only:
-        cache = train.make_cache(config)
-        text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
-        _print(arguments.json, {"key": cache.key, "priors": cache.priors}, text)
-        return
-    metrics = train.baseline_train(config).metrics
-    text = (
-        f"validation accuracy {metrics['accuracy']:.3f} "
-        f"(always guessing the commonest class: {metrics['majority_accuracy']:.3f})\n"
-        f"in {arguments.out}: best.pt, metrics.json, curves.png, confusion.png"
-    )
-    _print(arguments.json, metrics, text)
-
-
 def _count(text: str) -> int:
     """Return the number; argparse says what is wrong with any other text."""
     if not text.isdecimal():
@@ -484,7 +416,11 @@ COMMANDS: dict[str, Command] = {
         diff_command.run,
     ),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
-    "baseline-train": ("Train ORSANet, the reference baseline", _add_train, _train),
+    "baseline-train": (
+        "Train ORSANet, the reference baseline",
+        train_command.add,
+        train_command.run,
+    ),
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""The command `occlufer baseline-train`: trains ORSANet on a published dataset."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    command.add_argument("--data", type=Path, default=Path("occlu_fer"), help="published folder")
+    command.add_argument("--out", type=Path, default=Path("runs/baseline"), help="of the run")
+    command.add_argument("--preset", default="demo", help="demo (default), released or paper")
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    command.add_argument("--size", help="demo, small, base or large, else the preset's")
+    command.add_argument("--epochs", type=int, help="else the preset's")
+    command.add_argument("--batch-size", type=int, help="over all processes")
+    command.add_argument("--precision", help="float32 (default), tf32, bfloat16 or float16")
+    command.add_argument("--compile", action="store_true", default=None, help="by torch.compile")
+    command.add_argument(
+        "--soft-labels", action="store_true", default=None, help="train on the votes' shares"
+    )
+    for name, what in (
+        ("ir50", "weights that the backbone starts from"),
+        ("mobilefacenet", "weights of the landmark prior"),
+        ("segface", "weights of the semantic prior"),
+    ):
+        command.add_argument(f"--{name}", type=Path, metavar="FILE", help=what)
+    command.add_argument(
+        "--frozen", help="cached (default), or in_loop: priors anew in every pass, to compare"
+    )
+    command.add_argument(
+        "--cache-only", action="store_true", help="make OUT/cache, to train on elsewhere, and end"
+    )
+    command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
+
+
+# What of the command line, if given, takes the place of the preset's own.
+FIELDS = (
+    *("seed", "device", "resume", "size", "epochs", "batch_size", "precision", "compile"),
+    *("soft_labels", "ir50", "mobilefacenet", "segface", "frozen"),
+)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, or make the cache alone, and print what came of it."""
+    from importlib import import_module
+
+    given = {name: getattr(arguments, name) for name in FIELDS}
+    if arguments.preset != "demo":
+        find = import_module("occlufer.builders.weights_by_hand").find_by_hand
+        for name in ("ir50", "mobilefacenet", "segface"):
+            given[name] = given[name] or find(name, None)
+    config = import_module("occlufer.orsanet.config").config_from_preset(
+        arguments.preset,
+        arguments.data,
+        arguments.out,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    train = import_module("occlufer.orsanet.train")
+    if arguments.cache_only:
+        cache = train.make_cache(config)
+        text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
+        print(json.dumps({"key": cache.key, "priors": cache.priors}) if arguments.json else text)
+        return
+    metrics = train.baseline_train(config).metrics
+    text = (
+        f"validation accuracy {metrics['accuracy']:.3f} "
+        f"(always guessing the commonest class: {metrics['majority_accuracy']:.3f})\n"
+        f"in {arguments.out}: best.pt, metrics.json, curves.png, confusion.png"
+    )
+    print(json.dumps(metrics, sort_keys=True) if arguments.json else text)
