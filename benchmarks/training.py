@@ -45,8 +45,8 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if CUDA else "cpu",
         "batch": BATCH,
         "flops": flops(model, images, priors, labels),
-        "step": steps(model, images, priors, labels),
         "validation": validation(model, images, priors),
+        "step": steps(model, images, priors, labels),
     }
     if CUDA:
         del model
@@ -109,10 +109,7 @@ def steps(model: ORSANet, images: Tensor, priors: Priors, labels: Tensor) -> dic
         keep_freed_memory()
         return one_step(ours, our_sam, our_images, priors, labels)
 
-    found = compared(released=released, cached=cached)
-    keep_freed_memory(False)
-    model.frozen_nets_train = False
-    return found
+    return compared(released=released, cached=cached)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from .markdown import escape, table
 from .occlusion_lists import CITATION, FORMS
 from .responsible import BIASES, LIMITATIONS, OUT_OF_SCOPE, USES, rights_totals
 from .subsets import SPLIT
+from .tombstones import TAKEDOWN_NAME
 
 # The Hub's names for ranges of sizes, by the first number above.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -51,6 +52,10 @@ PIXELS_TOLD = {
         "rebuild` from copies of their own."
     ),
 }
+TAKEN_DOWN = (
+    "Pictures that were taken down: {count}. `{file}` holds their hashes, and no later version or "
+    "rebuild has them, or copies of them, again."
+)
 ATTRIBUTIONS_SHOWN = 5
 WIDTH = 100
 SUBSETS = """
@@ -105,6 +110,7 @@ GIVERS = {
     "gold": "known before: gold samples, by which raters are measured",
     "people": "people, with the votes of sources that had some",
     "sources": "the sources' votes alone",
+    "untold": "one of these or those: rows are missing, and an index does not say whose",
 }
 
 
@@ -264,7 +270,16 @@ def rights_text(lock: Lock) -> str:
     totals = rights_totals(lock)
     counted = f"{totals['publishable']} samples are publishable, {totals['index_only']} index_only."
     told = fill(PIXELS_TOLD[lock.pixels], WIDTH) if totals["index_only"] else ""
-    return f"{counted}\n{told}".rstrip()
+    return "\n".join(part for part in (counted, told, taken_down_text(lock)) if part)
+
+
+def taken_down_text(lock: Lock) -> str:
+    """Return the sentence on what was taken down; nothing if nothing was."""
+    taken_down = lock.config.get("takedown")
+    if not taken_down:
+        return ""
+    text = TAKEN_DOWN.format(count=taken_down["tombstones"], file=TAKEDOWN_NAME)
+    return fill(text, WIDTH)
 
 
 def bullets(sentences: Iterable[str]) -> str:

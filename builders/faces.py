@@ -11,13 +11,13 @@ from occlufer.config import BuildConfig
 from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
-from .cut import cut_out
+from .cut import cut_square, placement, square_around
 from .detectors import Detect, Face, open_detector
 from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png, rounded_px
 from .regions import Points
 
-VERSION = 4
+VERSION = 5
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
 
@@ -46,7 +46,8 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
 
     The value's coordinates are pixels of the crop, x before y: `crop` (sha256), `width`, `height`,
     `found`, `score`, `box`, `points` (of eyes, nose and mouth corners, none if no face was found),
-    `others` (boxes of the other faces).
+    `others` (boxes of the other faces); but for `cut`, the square that was cut out, in pixels of
+    the upright photograph, none where the picture was left whole.
     """
     data = item.store.get(item.image)
     image_rgb = decode_rgb(data)
@@ -56,12 +57,15 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     main, others = (ranked[0] if ranked else None), ranked[1:]
     shift: Points = np.zeros(2, dtype=np.float32)
     scale = 1.0
+    cut: list[int] = []
     if item.owner.facts.content == "photograph" and main is not None:
-        image_rgb, shift, scale = cut_out(image_rgb, main.box_xyxy_px, crop_margin)
+        square = square_around(main.box_xyxy_px, crop_margin)
+        image_rgb, (shift, scale), cut = cut_square(image_rgb, square), placement(square), [*square]
         crop = item.store.put(encode_png(image_rgb))
     else:
         crop = item.store.put(without_metadata(data))
-    return Result(item.image, _value(main, others, shift, scale, crop, image_rgb))
+    value = _value(main, others, shift, scale, crop, image_rgb)
+    return Result(item.image, {**value, "cut": cut})
 
 
 def main_face(faces: list[Face], width: int, height: int) -> Face | None:

@@ -17,12 +17,13 @@ from occlufer.lock import INDEX, LOCK_NAME, Lock
 from .columns import PIXELS
 from .documents import write_documents
 from .shards import ROWS_PER_GROUP, file_sha256, write_rows
+from .tombstones import TAKEDOWN_NAME
 
 log = logging.getLogger(__name__)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PUBLISHABLE = "publishable"
-# What a former version left in the repository: shards of which this one has fewer.
-STALE = "*.parquet"
+# What a former version left in the repository: shards of which this one has fewer, tombstones.
+STALE = ("*.parquet", TAKEDOWN_NAME)
 LOGIN = "run `hf auth login`, or set HF_TOKEN to a token that may write"
 AGAIN = "what was uploaded is kept, run the same command to go on"
 
@@ -205,7 +206,7 @@ def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
         repo_type="dataset",
         folder_path=copy.folder,
         commit_message=f"Version {version}",
-        delete_patterns=[STALE],
+        delete_patterns=[*STALE],
     )
     revision = getattr(commit, "oid", None)
     api.create_tag(repo_id, tag=version, revision=revision, repo_type="dataset", exist_ok=True)

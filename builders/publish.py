@@ -36,6 +36,9 @@ from .parts import params as parts_params
 from .shards import file_sha256, write_rows
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
+from .takedown import params as takedown_params
+from .takedown import tombstones_of
+from .tombstones import TAKEDOWN_NAME, write_tombstones
 
 VERSION = 4
 AFTER = stages_before("publish")
@@ -82,7 +85,8 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
         tables = _tables(workspace)
         shards = _write_shards(fresh, tables, workspace)
         index = _write_index(fresh, tables, workspace)
-        lock = _lock(fresh, workspace, config, tables, [*shards, *index])
+        taken_down = _write_tombstones(fresh, config)
+        lock = _lock(fresh, workspace, config, tables, [*shards, *index, *taken_down])
         (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
         write_documents(fresh, lock)
         lock_sha256 = file_sha256(fresh / LOCK_NAME)
@@ -118,6 +122,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
     """Return what of the config decides the dataset's content: no path of this machine."""
     detector = open_detector(config.faces.detector, config.weights_dir)
     used = {"detector": detector.name, "detector_weights": detector.weights_sha256}
+    taken_down = takedown_params(tombstones_of(config))
     return {
         "labels": config.labels,
         **({"annotation": _annotation(config)} if config.labels == "label_studio" else {}),
@@ -128,6 +133,7 @@ def lock_config(config: BuildConfig) -> dict[str, Any]:
         "dedup": dedup_params(config.dedup),
         "leaks": leaks_params(config),
         "lists": {one.name: one.sha256 for one in read_lists(config.lists)},
+        **({} if taken_down is None else {"takedown": taken_down}),
         "sources": [
             {"kind": s.kind, "name": s.name}
             | {k: v for k, v in s.settings.items() if k not in (*SOURCE_PATHS, *SOURCE_PRIVATE)}
@@ -209,6 +215,15 @@ def _write_index(fresh: Path, tables: Tables, workspace: Workspace) -> list[str]
         made = (index_row(sample, place, workspace) for sample, place in rows[split])
         write_rows(fresh / name, schema, made)
     return list(names.values())
+
+
+def _write_tombstones(fresh: Path, config: BuildConfig) -> list[str]:
+    """Write the tombstones, hashes alone, if there are any, and return the name of their file."""
+    lines = tombstones_of(config).bare_lines()
+    if not lines:
+        return []
+    write_tombstones(fresh / TAKEDOWN_NAME, lines)
+    return [TAKEDOWN_NAME]
 
 
 def _lock(

@@ -21,6 +21,8 @@ from occlufer.progress import progress
 from .columns import PIXELS
 from .documents import CARD_NAME
 from .fault import Fault
+from .takedown_check import Named
+from .tombstones import Tombstones
 from .verify_card import card_faults, read_header
 from .verify_documents import document_faults
 from .verify_files import file_faults, read_lock, text_file_faults
@@ -28,6 +30,7 @@ from .verify_rows import Place, holes_in, row_faults, see_picture
 from .verify_schema import column_faults, schema_faults
 from .verify_shards import ENDING, DamagedShardError, Row, Shard, batches, read_schema, shards_of
 from .verify_sides import Sides
+from .verify_takedown import folder_tombstones, takedown_faults
 from .verify_totals import Totals
 
 
@@ -64,11 +67,13 @@ def verify(folder: Path, workers: int = 0) -> Verdict:
     faults += text_file_faults(folder, lock)
     faults += document_faults(folder, lock)
     shards, wrong = shards_of(lock)
-    reading = _Reading(folder, lock, workers)
+    tombstones, of_tombstones = folder_tombstones(folder, lock)
+    reading = _Reading(folder, lock, workers, tombstones)
     for shard in shards:
         wrong += reading.faults(shard)
     wrong += reading.totals.faults(lock, reading.unread)
     wrong += reading.sides.faults(lock)
+    wrong += [*of_tombstones, *takedown_faults(reading.named)]
     header, of_card = read_header(folder)
     if header is not None:
         of_card += card_faults(header, lock, shards, reading.schemas, reading.whole())
@@ -90,8 +95,8 @@ def _check_there(folder: Path) -> None:
 class _Reading:
     """The shards, read one after the other, and what has come of them so far."""
 
-    def __init__(self, folder: Path, lock: Lock, workers: int) -> None:
-        self.totals, self.sides = Totals(), Sides()
+    def __init__(self, folder: Path, lock: Lock, workers: int, tombstones: Tombstones) -> None:
+        self.totals, self.sides, self.named = Totals(), Sides(), Named(tombstones)
         self.schemas: dict[str, Any] = {}
         self.unread: set[tuple[str, str]] = set()
         self.without_pixels = 0
@@ -130,6 +135,7 @@ class _Reading:
                 self.totals.rows[shard.config, shard.split] += 1
                 continue
             self.totals.add(row, shard, where)
+            self.named.add(row, shard, where, seen)
             if shard.config != INDEX:
                 self.without_pixels += seen is None
                 self.sides.add(row, shard, where, seen)

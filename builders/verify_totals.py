@@ -20,6 +20,8 @@ Record = tuple[str, str]
 """(source, source_id)"""
 Key = tuple[str, str, str, str]
 """(config, split, source, source_id)"""
+# The key of the lock's config that says of what a dataset is a part, rebuilt without some rows.
+REBUILT = "rebuilt"
 # Of a row of the index, what says where its sample is and how its pixels are found again.
 OF_THE_INDEX = ("config", "split", "content", "source_sha256", "crop_box", "url")
 
@@ -65,7 +67,7 @@ class Totals:
         broken = {config for config, _ in unread}
         yield from self._class_faults(lock, unread)
         if MAIN not in broken:
-            yield from self._quota_faults(lock.config.get("split"))
+            yield from self._quota_faults(lock.config)
             yield from _count_faults("occlusion_counts", lock.occlusion_counts, self._occlusions)
         if not broken - {INDEX}:
             yield from self._source_faults(lock)
@@ -89,9 +91,13 @@ class Totals:
     def _splits_of(self, config: str) -> list[str]:
         return [split for one, split in self.rows if one == config]
 
-    def _quota_faults(self, told: Any) -> Iterator[Fault]:
-        """Yield every class that has not as many samples as the lock's quotas ask for."""
-        if not isinstance(told, dict) or told.get("quota") != "exact":
+    def _quota_faults(self, config: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yield every class that has not as many samples as the lock's quotas ask for.
+
+        What was rebuilt in part has what its lock counts: the quotas were its recipe's.
+        """
+        told = config.get("split")
+        if not isinstance(told, dict) or told.get("quota") != "exact" or REBUILT in config:
             return
         for split in SPLITS:
             quotas = told.get(split)

@@ -45,13 +45,13 @@ BY_HAND = {
         files=("segface_lapa.pt",),
         where=f"{SEGFACE}, swinb_lapa_224/model_299.pt, to be saved as segface_lapa.pt",
         purpose="SegFace for LaPa with Swin-B at 224 px, ORSANet's semantic prior",
-        reader=("occlufer.orsanet.segface", "read_segface"),
+        reader=("occlufer.orsanet.segface", "read_lapa"),
     ),
     "orsanet": ByHand(
         files=("orsanet.pth",),
         where="linked from the README of github.com/Wenyuzhy/ORSANet-master",
         purpose="a whole ORSANet of its authors",
-        reader=("occlufer.orsanet.author_checkpoint", "load_author_checkpoint"),
+        reader=("occlufer.orsanet.author_checkpoint", "load_any_classes"),
     ),
 }
 

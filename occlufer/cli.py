@@ -18,6 +18,8 @@ from occlufer import (
     inspect_command,
     plan_command,
     publish_command,
+    rebuild_command,
+    takedown_command,
     train_command,
     verify_command,
     weights_command,
@@ -63,7 +65,6 @@ def main(argv: list[str] | None = None) -> int:
 
 GO_ON = "what is done is kept, run the same command to go on"
 GOING_ON = {
-    "baseline-train": "all that was learned is kept, add --resume to go on",
     "dedup": "nothing was written",
     "inspect": "what was printed is all there is",
     "leaks": "nothing was registered",
@@ -414,6 +415,16 @@ COMMANDS: dict[str, Command] = {
         "Say what has changed between two published folders",
         diff_command.add,
         diff_command.run,
+    ),
+    "rebuild": (
+        "Make a published dataset again, out of its index and your copies of its sources",
+        rebuild_command.add,
+        rebuild_command.run,
+    ),
+    "takedown": (
+        "Take pictures down, so that no later build or rebuild has them",
+        takedown_command.add,
+        takedown_command.run,
     ),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": (

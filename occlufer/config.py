@@ -287,6 +287,8 @@ class BuildConfig:
     """Where labels come from: "source" takes the sources' own, "label_studio" asks people too."""
     seed: int = 0
     """The seed of every draw: which groups validate, what the synthetic source plans."""
+    takedown: Path = Path("takedown.jsonl")
+    """The file of tombstones, beside the config: what was taken down, and never comes back."""
     workers: int = 0
     """How many images are worked on at a time; 0 means one per processor."""
     weights_dir: Path | None = None
@@ -358,8 +360,9 @@ def load_config(path: Path) -> BuildConfig:
 
 def _build_config(table: dict[str, Any], path: Path) -> BuildConfig:
     folder = path.resolve().parent
-    table = dict(table)
-    for key in ("out", "workspace", "weights_dir"):
+    # From wherever it is built: what was taken down once must not come back elsewhere.
+    table = {"takedown": str(BuildConfig.takedown)} | table
+    for key in ("out", "workspace", "weights_dir", "takedown"):
         if isinstance(table.get(key), str):
             table[key] = str(_absolute(table[key], folder))
     for name, cls in SECTIONS.items():

@@ -9,6 +9,7 @@ STAGE_MODULES = {
     "parts": "occlufer.builders.parts",
     "occlusion": "occlufer.builders.occlusion",
     "hashes": "occlufer.builders.hashes",
+    "takedown": "occlufer.builders.takedown",
     "rights": "occlufer.builders.rights",
     "dedup": "occlufer.builders.dedup",
     "labels": "occlufer.annotation.labels",

@@ -6,6 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
+CACHE_NAME, LAST_NAME = "cache.json", "last.pt"
+LEARNED = "all that was learned is kept, add --resume to go on"
+
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -50,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
     given = {name: getattr(arguments, name) for name in FIELDS}
-    if arguments.preset != "demo":
+    # A cache has its priors, and the machine that trains on it may have torch and numpy alone.
+    if arguments.preset != "demo" and not (arguments.data / CACHE_NAME).is_file():
         find = import_module("occlufer.builders.weights_by_hand").find_by_hand
         for name in ("ir50", "mobilefacenet", "segface"):
             given[name] = given[name] or find(name, None)
@@ -66,10 +70,16 @@ def run(arguments: argparse.Namespace) -> None:
         text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
         print(json.dumps({"key": cache.key, "priors": cache.priors}) if arguments.json else text)
         return
-    metrics = train.baseline_train(config).metrics
+    try:
+        metrics = train.baseline_train(config).metrics
+    except KeyboardInterrupt:
+        begun = (arguments.out / LAST_NAME).is_file()
+        arguments.going_on = LEARNED if begun else "nothing was learned yet"
+        raise
     text = (
         f"validation accuracy {metrics['accuracy']:.3f} "
         f"(always guessing the commonest class: {metrics['majority_accuracy']:.3f})\n"
-        f"in {arguments.out}: best.pt, metrics.json, curves.png, confusion.png"
+        f"in {arguments.out}: best.pt and its card, README.md; metrics.json, curves.png, "
+        "confusion.png"
     )
     print(json.dumps(metrics, sort_keys=True) if arguments.json else text)

@@ -13,7 +13,7 @@ from occlufer.errors import UsageError
 from .ir50 import IRBackbone
 from .model import SIZES, ORSANet, Size, build_orsanet
 from .swin import offset_index
-from .tensors import check_shapes, read_tensors, shapes_of
+from .tensors import check_kinds, check_shapes, read_tensors, shapes_of
 
 HOLDERS = ("model_state_dict", "state_dict", "model")
 WHAT = "an ORSANet checkpoint of the authors' code"
@@ -52,6 +52,7 @@ def load_author_checkpoint(path: Path | str, num_classes: int = 8) -> ORSANet:
         model = build_orsanet(num_classes, _size_of(path, tensors))
     expected = shapes_of(model.state_dict())
     check_shapes(path, expected, shapes_of(tensors), NEVER_RUN.__contains__)
+    check_kinds(path, model.state_dict(), tensors)
     # A constant that a checkpoint converted to another type may have spoiled.
     constant = {name: offset_index() for name in expected if name.endswith(WINDOW_INDEX)}
     used = {name: x for name, x in tensors.items() if name not in NEVER_RUN}
@@ -61,6 +62,12 @@ def load_author_checkpoint(path: Path | str, num_classes: int = 8) -> ORSANet:
     return model.eval()
 
 
+def load_any_classes(path: Path) -> ORSANet:
+    """Return `load_author_checkpoint` of a checkpoint with as many classes as its head has."""
+    head = read_tensors(path, HOLDERS, WHAT, WHERE).get("head.linear.weight")
+    return load_author_checkpoint(path, 8 if head is None or head.dim() != 2 else len(head))
+
+
 def read_ir50(path: Path) -> dict[str, Tensor]:
     """Return the tensors of an IR-50 that ORSANet's backbone takes; not its last stage and head.
 
@@ -68,8 +75,10 @@ def read_ir50(path: Path) -> dict[str, Tensor]:
     """
     tensors = read_tensors(path, HOLDERS, IR50_WHAT, IR50_WHERE)
     with torch.device("meta"):
-        expected = shapes_of(IRBackbone().state_dict())
+        state = IRBackbone().state_dict()
+    expected = shapes_of(state)
     check_shapes(path, expected, shapes_of(tensors), lambda name: bool(IR50_UNUSED.match(name)))
+    check_kinds(path, state, tensors)
     return {name: tensors[name] for name in expected}
 
 

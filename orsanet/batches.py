@@ -91,7 +91,8 @@ def epoch_rows(
 
     Balanced draws with replacement, every class that occurs equally likely; else each sample comes
     once. A last batch of one sample is dropped: batch norm cannot learn from it. Several processes
-    share each batch equally; what is over of the last one is dropped.
+    share each batch equally, so its size is a multiple of theirs; what is over of the last one is
+    dropped.
     """
     if balanced:
         weights = 1 / np.bincount(labels)[labels]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from occlufer.schema import LABELS
 from .config import FREE_FIELDS, TrainConfig
 from .model import trained_state
 from .sam import SAM
+from .tensors import load_safely
 
 VERSION = 2
 LAST_NAME = "last.pt"
@@ -50,7 +50,7 @@ def save_checkpoint(
 
     The random numbers of a step depend on seed, epoch and step alone, so these three are their
     whole state. Tensors, numbers and words only, so that the file loads with `weights_only=True`.
-    Frozen networks are left out: they never change.
+    Frozen networks are left out, but for batch statistics that drift, see `trained_state`.
     """
     state = {
         "version": VERSION,
@@ -79,9 +79,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError(f"{path}: found nothing, expected the checkpoint of a run to resume")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = load_safely(path)
         version, labels = state["version"], state["labels"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+    except (LookupError, TypeError) as error:
         raise UsageError(f"{path}: found no checkpoint of occlufer ({error})") from error
     if version != VERSION:
         raise UsageError(f"{path}: found checkpoint version {version}, expected {VERSION}")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from occlufer.errors import UsageError
 
 from .losses import DAREForm
-from .model import IMAGE_SIZE_PX, SIZES, Ablation, LandmarkPrior, SemanticPrior, Size
+from .model import IMAGE_SIZE_PX, SIZES, VIEW_PX, Ablation, LandmarkPrior, SemanticPrior, Size
 
 OptimizerName = Literal["adam", "sam"]
 Frozen = Literal["cached", "in_loop"]
@@ -103,6 +103,18 @@ class TrainConfig:
         )
         if self.frozen == "in_loop" and None in (self.segface, self.mobilefacenet):
             raise UsageError("frozen: found 'in_loop', expected segface and mobilefacenet with it")
+        if self.frozen == "in_loop" and self.image_size_px != VIEW_PX:
+            raise UsageError(
+                f"frozen: found 'in_loop' with pictures of {self.image_size_px} px (preset "
+                f"{self.preset}), expected {VIEW_PX}, which the frozen networks take"
+            )
+        if self.ir50 is not None and self.size == "demo":
+            raise UsageError("ir50: found it with size 'demo', expected small, base or large")
+        if self.mobilefacenet is not None and self.landmark_prior == "points":
+            raise UsageError(
+                f"mobilefacenet: found it with landmark_prior 'points' (preset {self.preset}), "
+                "which takes the dataset's landmarks; expected another preset, or none"
+            )
         share = self.erase_probability
         _check("erase_probability", share, 0 <= share <= 1, "0 to 1")
 

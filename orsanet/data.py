@@ -24,7 +24,7 @@ from .priors import FACE_SQUARE, FOREHEAD, Prior, both_ways
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 CACHE_NAME = "cache.json"
 COLUMNS = ("image", "label", "soft_label", "landmarks", "sha256")
 ROWS_AT_ONCE = 64
@@ -92,7 +92,7 @@ def prepare_cache(
         _write_split(fresh, split, paths, image_size_px)
         for name, prior in priors.items():
             _write_prior(fresh, split, name, prior)
-    facts = {"key": key, "image_size_px": image_size_px, "priors": names}
+    facts = {"version": VERSION, "key": key, "image_size_px": image_size_px, "priors": names}
     (fresh / CACHE_NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(cache_folder, ignore_errors=True)
     fresh.rename(cache_folder)
@@ -100,16 +100,43 @@ def prepare_cache(
 
 
 def load_cache(folder: Path) -> Cache:
-    """Return the cache in `folder`; needs numpy alone. Raises MissingError if there is none."""
+    """Return the cache in `folder`; needs numpy alone.
+
+    Raises MissingError if it or a file of it is not there, UsageError if one is damaged or another
+    version wrote it.
+    """
     path = folder / CACHE_NAME
     if not path.is_file():
         raise MissingError(f"{folder}: found no {CACHE_NAME}, expected a prepared cache")
     facts = json.loads(path.read_text(encoding="utf-8"))
-    splits = {
-        split: Split(*(np.load(folder / f"{split}_{name}.npy", mmap_mode="r") for name in ARRAYS))
-        for split in SPLITS
-    }
+    if facts.get("version") != VERSION:
+        raise UsageError(
+            f"{path}: found a cache of version {facts.get('version')}, expected {VERSION}; make it "
+            "anew from the dataset"
+        )
+    splits = {split: _split(folder, split) for split in SPLITS}
     return Cache(facts["key"], facts["image_size_px"], facts["priors"], splits)
+
+
+def _split(folder: Path, split: str) -> Split:
+    arrays = [_mapped(folder / f"{split}_{name}.npy") for name in ARRAYS]
+    for name, array in zip(ARRAYS, arrays, strict=True):
+        if len(array) != len(arrays[0]):
+            raise UsageError(
+                f"{folder / f'{split}_{name}.npy'}: found {len(array)} samples, expected "
+                f"{len(arrays[0])}, as {split}_{ARRAYS[0]}.npy has"
+            )
+    return Split(*arrays)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    if not path.is_file():
+        raise MissingError(f"{path}: found nothing, expected an array of the cache")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise UsageError(f"{path}: found a damaged array ({error}), make the cache anew") from error
+    return array
 
 
 def _shards(folder: Path, split: str) -> list[Path]:
@@ -203,11 +230,7 @@ def _rows(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
 def _picture(
     row: dict[str, Any], where: str, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return the face cut square, (size, size, 3), and its landmarks as shares of that square.
-
-    The square follows the landmarks: sources frame faces very differently, and neither the model
-    nor the released code aligns anything.
-    """
+    """Return the `face_square` of a row; raises UsageError for one without a picture or face."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if row["image"] is None or row["image"]["bytes"] is None:
@@ -223,7 +246,21 @@ def _picture(
     points = np.array(row["landmarks"], dtype=np.float32)
     if points.shape != (68, 2):
         raise UsageError(f"{where}: found landmarks {points.shape}, expected (68, 2)")
-    low, high = points.min(axis=0), points.max(axis=0)
+    return face_square(picture, points, size)
+
+
+def face_square(
+    picture: Any, landmarks68_px: NDArray[np.float32], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return the face cut square, (size, size, 3) in RGB, and its landmarks as shares of that.
+
+    `picture` is a PIL image in RGB, `landmarks68_px` (68, 2), x before y. The square follows the
+    landmarks: sources frame faces very differently, and neither the model nor the released code
+    aligns anything.
+    """
+    from PIL import Image
+
+    low, high = landmarks68_px.min(axis=0), landmarks68_px.max(axis=0)
     side = max(float((high - low).max()) * FACE_SQUARE, 1.0)
     corner = (low + high) / 2 - side / 2 - (0, FOREHEAD * side)
     # Reducing first keeps fine texture from aliasing; what lies outside the picture is black.
@@ -237,7 +274,8 @@ def _picture(
         (step, 0, float(left), 0, step, float(top)),
         resample=Image.Resampling.BILINEAR,
     )
-    return np.asarray(square, dtype=np.uint8), ((points - corner) / side).astype(np.float32)
+    shares = ((landmarks68_px - corner) / side).astype(np.float32)
+    return np.asarray(square, dtype=np.uint8), shares
 
 
 def _labels(row: dict[str, Any], where: str) -> tuple[int, list[float]]:

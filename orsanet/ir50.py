@@ -20,18 +20,6 @@ class Stage:
 IR50_STAGES = (Stage(3, 64), Stage(4, 128), Stage(14, 256))
 
 
-class Every(nn.Module):
-    """Every n-th place of a map: ArcFace's max pooling of one place, without its bookkeeping."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, C, ceil(H / n), ceil(W / n)) for (B, C, H, W)."""
-        return x[..., :: self.stride, :: self.stride]
-
-
 class IRUnit(nn.Module):
     """A residual unit of ArcFace's "improved" kind: BN, 3x3, PReLU, 3x3, BN over a shortcut."""
 
@@ -39,7 +27,8 @@ class IRUnit(nn.Module):
         super().__init__()
         self.shortcut_layer: nn.Module
         if fan_in == width:
-            self.shortcut_layer = Every(stride)
+            # A pooling of one place: at stride 1 it would copy the map.
+            self.shortcut_layer = nn.MaxPool2d(1, stride) if stride > 1 else nn.Identity()
         else:
             self.shortcut_layer = nn.Sequential(
                 nn.Conv2d(fan_in, width, 1, stride, bias=False), nn.BatchNorm2d(width)

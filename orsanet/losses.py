@@ -33,7 +33,9 @@ class DARELoss(nn.Module):
         self.form = form
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the mean loss, a scalar, for logits (B, C) and class ids (B,) int64."""
+        """Return the mean loss, a scalar, for logits (B, C), C >= 2, and class ids (B,) int64."""
+        if logits.shape[1] < 2:
+            raise ValueError(f"logits: found {(*logits.shape,)}, expected (B, C) with C >= 2")
         index = target[:, None]
         own = logits.gather(1, index).squeeze(1)
         rival = logits.scatter(1, index, -torch.inf).amax(dim=1)

@@ -21,6 +21,10 @@ GRID = 7
 IMAGE_SIZE_PX = 112
 # Under these names the frozen networks stand in the authors' checkpoints.
 FROZEN_NAMES = ("face_landback.", "face_segment.")
+# What changes in a batch norm that is in training mode, frozen or not.
+DRIFTING = (".running_mean", ".running_var", ".num_batches_tracked")
+# The side of the pictures that the frozen networks take.
+VIEW_PX = 224
 
 # How the backbone's map becomes 49 tokens. "view" is the released code's plain reshape, by which a
 # token holds neighbouring channels of the whole picture; in "places" it holds all channels of one
@@ -102,7 +106,11 @@ def build_orsanet(
     narrower or wider one passes a 1x1 convolution first. `query_projection` gives the landmark
     query the W_q of Eq. 6, `without` names ablations. With `frozen_nets` it carries the networks
     that compute its priors, with random weights until a checkpoint is loaded; without them, and
-    for "points", priors have to be given. Raises ValueError for an ablation of another name.
+    for "points", priors have to be given (`see` makes them). Raises ValueError for a word that is
+    none of these.
+
+    After a forward pass `copy.deepcopy` of the model fails: spectral norm, in the form that the
+    authors' checkpoints want, keeps a computed tensor.
     """
     parts = orsanet_parts(
         num_classes,
@@ -128,9 +136,14 @@ def orsanet_parts(
     without: Collection[Ablation],
 ) -> dict[str, Any]:
     """Return the fresh parts that an ORSANet is put together of, as `build_orsanet` says."""
-    unknown = set(without) - set(ABLATIONS)
-    if unknown:
-        raise ValueError(f"without: found {sorted(unknown)}, expected some of {ABLATIONS}")
+    for name, found, words in (
+        ("size", {size}, SIZES),
+        ("semantic_prior", {semantic_prior}, SEMANTIC_CHANNELS),
+        ("landmark_prior", {landmark_prior}, LANDMARK_CHANNELS),
+        ("without", set(without), ABLATIONS),
+    ):
+        if not found <= set(words):
+            raise ValueError(f"{name}: found {sorted(found)}, expected some of {tuple(words)}")
     sizes = SIZES[size]
     width = sizes.width
     side = IMAGE_SIZE_PX // (sizes.stem_stride * 2 ** len(sizes.stages))
@@ -300,6 +313,8 @@ class ORSANet(nn.Module):
                 "priors: found none, expected some, for this model has no frozen networks; "
                 "build it with frozen_nets=True or give it cached priors"
             )
+        if images.shape[1:] != (3, VIEW_PX, VIEW_PX):
+            raise ValueError(f"images: found {(*images.shape,)}, expected (B, 3, 224, 224)")
         landmark = self.face_landback.features(_to_backbone(images))
         if self.semantic_prior == "features":
             return Priors(landmark, self.face_segment.stage4_features(images))
@@ -308,9 +323,16 @@ class ORSANet(nn.Module):
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors of the trained parts alone, by name."""
-    state = model.state_dict()
-    return {name: x for name, x in state.items() if not name.startswith(FROZEN_NAMES)}
+    """Return the tensors of the trained parts alone, by name.
+
+    Of frozen networks in training mode the batch statistics are among them, for they drift.
+    """
+    drifting = DRIFTING if getattr(model, "frozen_nets_train", False) else ()
+    return {
+        name: x
+        for name, x in model.state_dict().items()
+        if not name.startswith(FROZEN_NAMES) or name.endswith(drifting)
+    }
 
 
 def _to_backbone(images: Tensor) -> Tensor:

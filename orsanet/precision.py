@@ -13,6 +13,8 @@ from .config import Precision
 
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 FIRST_SCALE, LARGEST_SCALE, PATIENCE = 2.0**14, 2.0**24, 2000
+# Gradients that overflow even so are no matter of range.
+SMALLEST_SCALE = 2.0**-14
 
 
 def set_products(precision: Precision) -> None:
@@ -39,6 +41,11 @@ class LossScale:
         """Start with a large scale for float16; `state` is what a checkpoint keeps."""
         self.active = precision == "float16"
         self.state = {"value": FIRST_SCALE if self.active else 1.0, "steps": 0.0}
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no scale helps: the gradients are no numbers, and every step is left out."""
+        return self.state["value"] < SMALLEST_SCALE
 
     def up(self, loss: Tensor) -> Tensor:
         """Return the loss scaled."""

@@ -63,9 +63,9 @@ def built_in_maps() -> Prior:
 
 def segface_maps(weights: Path, device: torch.device) -> Prior:
     """Return SegFace's part maps, (11, 28, 28), of a user's LaPa checkpoint; raises as it reads."""
-    from .segface import read_segface
+    from .segface import read_lapa
 
-    model = read_segface(weights).to(device)
+    model = read_lapa(weights).to(device)
 
     @torch.inference_mode()
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
@@ -78,9 +78,9 @@ def segface_maps(weights: Path, device: torch.device) -> Prior:
 
 def segface_features(weights: Path, device: torch.device) -> Prior:
     """Return SegFace's fourth stage, (1024, 7, 7), of a user's checkpoint; raises as it reads."""
-    from .segface import read_segface
+    from .segface import read_lapa
 
-    model = read_segface(weights).to(device)
+    model = read_lapa(weights).to(device)
 
     @torch.inference_mode()
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:

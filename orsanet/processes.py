@@ -10,11 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+# How long one waits for another: the first may compute the priors of a whole dataset meanwhile.
+PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,12 @@ def joined(backend: str) -> Iterator[Processes]:
     if count == 1:
         yield ALONE
         return
-    dist.init_process_group(backend)
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if backend == "nccl":
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
+        yield Processes(dist.get_rank(), count, local_rank)
     finally:
         dist.destroy_process_group()
 

@@ -1,9 +1,11 @@
-"""What a run leaves beside its weights: metrics of every epoch, their summary, figures."""
+"""What a run leaves beside its weights: metrics of every epoch, summary, figures, model card."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,20 @@ import numpy as np
 import torch
 
 from occlufer.errors import MissingError, UsageError
+from occlufer.lock import LOCK_NAME, Lock
 from occlufer.schema import LABELS
 
+from .card import CARD_NAME, card_text, read_card
 from .checkpoint import BEST_NAME, LAST_NAME, History, load_checkpoint, plain_config
 from .config import TrainConfig
 from .data import Cache
 from .figures import FIGURES, write_figures
 from .metrics import majority_accuracy, per_class_recall
 from .model import ORSANet
+
+BOARD = "tensorboard"
+
+log = logging.getLogger(__name__)
 
 
 class Records:
@@ -33,7 +41,7 @@ class Records:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError:
                 return
-            self.board = SummaryWriter(str(folder / "tensorboard"))
+            self.board = SummaryWriter(str(folder / BOARD))
 
     def write_epoch(self, history: History) -> None:
         """Write what is known after an epoch."""
@@ -45,11 +53,30 @@ class Records:
             self.board.flush()
 
     def write_end(self, history: History, metrics: dict[str, Any]) -> None:
-        """Write the summary and the figures."""
+        """Write the figures, the summary and the model card."""
         if self.writes:
             confusion = np.array(metrics["confusion_matrix"])
             write_figures(self.folder, history, confusion, LABELS, metrics["majority_accuracy"])
             _write(self.folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+            write_card(self.folder / CARD_NAME, metrics)
+        if self.board is not None:
+            self.board.close()
+
+
+def write_card(path: Path, metrics: dict[str, Any]) -> None:
+    """Write the model card; somebody else's file of that name is left as it is, with a log line."""
+    if path.exists() and read_card(path) is None:
+        log.warning("%s: found another text than a model card, so no card was written", path)
+        return
+    _write(path, card_text(metrics, read_lock(Path(metrics["config"]["data"]))))
+
+
+def read_lock(folder: Path) -> Lock | None:
+    """Return the lock of a dataset; None if the folder has none that can be read, as a cache."""
+    try:
+        return Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def best_epoch(history: History) -> dict[str, Any]:
@@ -75,7 +102,7 @@ def summary(
         "seconds": round(sum(entry["seconds"] for entry in history), 1),
         "train_samples": len(cache.splits["train"].labels),
         "validation_samples": len(cache.splits["validation"].labels),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seed": config.seed,
         "preset": config.preset,
         "device": device.type,
@@ -89,6 +116,11 @@ def summary(
         "priors": cache.priors,
         "config": plain_config(config),
     }
+
+
+def reopen(folder: Path) -> None:
+    """Let a finished run count as begun, for it goes on: its summary is written anew at the end."""
+    (folder / "metrics.json").unlink(missing_ok=True)
 
 
 def refuse_stopped_run(folder: Path) -> None:
@@ -113,6 +145,9 @@ def clear(folder: Path) -> None:
     """Delete what a former run left in the folder, so that nothing of it passes for this one's."""
     for name in (LAST_NAME, BEST_NAME, "metrics.jsonl", "metrics.json", *FIGURES):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / BOARD, ignore_errors=True)
+    if read_card(folder / CARD_NAME) is not None:
+        (folder / CARD_NAME).unlink()
 
 
 def _write(path: Path, text: str) -> None:

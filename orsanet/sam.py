@@ -25,9 +25,16 @@ class SAM:
 
     @torch.no_grad()
     def climb(self) -> None:
-        """Move every parameter by rho * gradient / norm of all gradients."""
+        """Move every parameter by rho * gradient / norm of all gradients.
+
+        Raises RuntimeError if it has climbed already, or there is no gradient.
+        """
+        if self._stood:
+            raise RuntimeError("climb: found it called twice, expected step or give_up in between")
         moved = [p for p in self._parameters() if p.grad is not None]
         grads = [p.grad for p in moved if p.grad is not None]
+        if not grads:
+            raise RuntimeError("climb: found no gradient, expected a backward pass before it")
         norm = torch.linalg.vector_norm(torch.stack([g.norm() for g in grads]))
         self._stood = [(p, p.clone()) for p in moved]
         for p, grad in zip(moved, grads, strict=True):

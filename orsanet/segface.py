@@ -12,7 +12,7 @@ from occlufer.errors import UsageError
 
 from .segface_decoder import FaceDecoder, PlaceCode
 from .swin import SWIN_B_STAGES, Swin, offset_index
-from .tensors import Shapes, check_shapes, read_tensors, shapes_of
+from .tensors import Shapes, check_kinds, check_shapes, read_tensors, shapes_of
 
 INPUT_PX = 224
 # The class tokens in the order of the logits, by the names of the released checkpoints. Mind the
@@ -135,10 +135,22 @@ def read_segface(path: Path) -> SegFace:
     expected = shapes_of(model.state_dict())
     _check_backbone(path, expected, shapes_of(tensors))
     check_shapes(path, expected, shapes_of(tensors))
+    check_kinds(path, model.state_dict(), tensors)
     # A constant that a checkpoint converted to another type may have spoiled.
     constant = {name: offset_index() for name in expected if name.endswith(WINDOW_INDEX)}
     model.load_state_dict(tensors | constant, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def read_lapa(path: Path) -> SegFace:
+    """Return `read_segface` of a checkpoint for LaPa; raises UsageError for another set's too."""
+    model = read_segface(path)
+    if model.num_classes != len(LAPA_CLASSES):
+        raise UsageError(
+            f"{path}: found a SegFace of {model.num_classes} classes (CelebAMask-HQ), expected "
+            f"LaPa's {len(LAPA_CLASSES)}"
+        )
+    return model
 
 
 def _check_backbone(path: Path, expected: Shapes, found: Shapes) -> None:

@@ -25,7 +25,7 @@ from .priors import (
     segface_maps,
 )
 from .processes import Processes, wait_for_all
-from .segface import read_segface
+from .segface import read_lapa
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +45,37 @@ def settled(config: TrainConfig) -> TrainConfig:
 
     A cache has the priors that it was made with; a dataset gets those whose weights are there.
     """
-    if (config.data / CACHE_NAME).is_file():
+    cached = (config.data / CACHE_NAME).is_file()
+    if cached:
+        _refuse_unread(config)
         found = _as_cached(config, load_cache(config.data))
     else:
         found = with_priors_at_hand(config)
-    for changed, weights, instead in (
-        (config.semantic_prior != found.semantic_prior, "SegFace", found.semantic_prior),
-        (config.landmark_prior != found.landmark_prior, "MobileFaceNet", found.landmark_prior),
+    # Maps can also be the built-in parser's, so that the kind of prior does not tell.
+    own_maps = not cached and config.segface is None and config.preset != "demo"
+    semantic = config.semantic_prior != found.semantic_prior or own_maps
+    landmark = config.landmark_prior != found.landmark_prior
+    for missing, weights, instead in (
+        (semantic, "SegFace", f"{found.semantic_prior} of the built-in parser"),
+        (landmark, "MobileFaceNet", found.landmark_prior),
     ):
-        if changed:
+        if missing:
             log.warning(
                 "preset %s: the prior of %s is not at hand, %r is taken instead, so the model is "
                 "another one than the authors' (`occlufer weights list` says where to get weights)",
                 *(config.preset, weights, instead),
             )
     return found
+
+
+def _refuse_unread(config: TrainConfig) -> None:
+    """Raise UsageError for weights of priors that a cache already has."""
+    for name in ("segface", "mobilefacenet"):
+        if config.frozen == "cached" and getattr(config, name) is not None:
+            raise UsageError(
+                f"{name}: found {getattr(config, name)}, expected none, for {config.data} is a "
+                "cache, which has its priors"
+            )
 
 
 def _as_cached(config: TrainConfig, cache: Cache) -> TrainConfig:
@@ -108,7 +124,7 @@ def fresh_model(config: TrainConfig) -> ORSANet:
     if config.frozen == "in_loop":
         assert config.segface is not None
         assert config.mobilefacenet is not None
-        nets = read_mobilefacenet(config.mobilefacenet), read_segface(config.segface)
+        nets = read_mobilefacenet(config.mobilefacenet), read_lapa(config.segface)
         model.frozen_nets_train = True
         model.take_frozen_nets(*nets, config.semantic_prior)
     return model
@@ -137,6 +153,11 @@ def _check(config: TrainConfig, cache: Cache) -> None:
         raise UsageError(
             f"{config.data}: found pictures of {cache.image_size_px} px, "
             f"expected {config.image_size_px} (image_size_px)"
+        )
+    if config.frozen == "in_loop" and config.landmark_prior != "features":
+        raise UsageError(
+            f"{config.data}: found {cache.priors['landmark_features']}, expected the cache of a "
+            "MobileFaceNet for frozen = 'in_loop'"
         )
     wanted = prior_channels(config)
     for name, split in cache.splits.items():

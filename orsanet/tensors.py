@@ -88,6 +88,15 @@ def check_shapes(
             raise UsageError(f"{path}: found the tensor {name}, expected none of this name")
 
 
+def check_kinds(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise UsageError for a tensor of whole numbers where fractions are due."""
+    for name, tensor in expected.items():
+        if tensor.is_floating_point() and not found[name].is_floating_point():
+            raise UsageError(
+                f"{path}: found {name} of {found[name].dtype}, expected {tensor.dtype}"
+            )
+
+
 def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -18,20 +18,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from occlufer.errors import OccluferError
+from occlufer.errors import OccluferError, UsageError
 from occlufer.progress import progress as bar
 from occlufer.schema import LABELS
 
 from .batches import Batch, Deck, Rows, changed, drawn_changes, epoch_rows, plain_batches
 from .checkpoint import BEST_NAME, LAST_NAME, Progress, resume, save_checkpoint
 from .config import TrainConfig
-from .data import Cache, Split
+from .data import Cache
 from .losses import DARELoss, LabelSmoothingLoss
 from .memory import keep_freed_memory
 from .metrics import accuracy, confusion_matrix, macro_f1
+from .model import ORSANet
 from .precision import LossScale, mixed, set_products
 from .processes import ALONE, Processes, joined, summed, synced, wait_for_all
-from .records import Records, best_epoch, clear, refuse_stopped_run, summary
+from .records import Records, best_epoch, clear, refuse_stopped_run, reopen, summary
 from .sam import SAM
 from .setup import device_of, fresh_model, opened_cache, settled
 from .stopping import stop_requests
@@ -54,6 +55,36 @@ class TrainResult:
     """The content of metrics.json."""
 
 
+@dataclass
+class Run:
+    """All that a run consists of, ready for its next step."""
+
+    config: TrainConfig
+    processes: Processes
+    device: torch.device
+    cache: Cache
+    train: Deck
+    validation: Deck
+    model: ORSANet
+    net: nn.Module
+    """What runs the model: itself, compiled, or one of several processes."""
+    adam: torch.optim.Optimizer
+    sam: SAM | None
+    scale: LossScale
+    done: Progress
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What is trained."""
+        return [p for group in self.adam.param_groups for p in group["params"]]
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint of this name; the first process does."""
+        if self.processes.first:
+            state = (self.model, self.adam, self.scale.state, self.done)
+            save_checkpoint(self.config.out / name, *state, self.config, self.cache.key)
+
+
 def baseline_train(config: TrainConfig) -> TrainResult:
     """Train ORSANet and write checkpoints, metrics.jsonl, metrics.json and figures to config.out.
 
@@ -64,8 +95,10 @@ def baseline_train(config: TrainConfig) -> TrainResult:
     `torchrun` all processes train one model, each on its share of every batch.
     """
     cuda = device_of(config.device).type == "cuda"
-    with joined("nccl" if cuda else "gloo") as processes, stop_requests() as request:
-        return _train(settled(config), processes, lambda: request.made)
+    with joined("nccl" if cuda else "gloo") as processes:
+        run = prepared(settled(config), processes)
+        with stop_requests() as request:  # until here there is nothing to keep
+            return _train(run, lambda: request.made)
 
 
 def make_cache(config: TrainConfig) -> Cache:
@@ -73,7 +106,13 @@ def make_cache(config: TrainConfig) -> Cache:
     return opened_cache(settled(config), device_of(config.device), ALONE)
 
 
-def _train(config: TrainConfig, processes: Processes, asked: Callable[[], bool]) -> TrainResult:
+def prepared(config: TrainConfig, processes: Processes = ALONE) -> Run:
+    """Return the run of a settled config, fresh or as its last checkpoint left it."""
+    if config.batch_size % processes.count:
+        raise UsageError(
+            f"batch_size: found {config.batch_size}, expected a multiple of the "
+            f"{processes.count} processes that share a batch"
+        )
     device = device_of(config.device, processes.local_rank)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -87,89 +126,113 @@ def _train(config: TrainConfig, processes: Processes, asked: Callable[[], bool])
     # A third faster on a CPU; torch's types do not know the argument.
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [p for p in model.parameters() if p.requires_grad]
-    adam = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+    # On MPS not every torch that we take has it.
+    adam = torch.optim.Adam(parameters, lr=config.learning_rate, fused=device.type != "mps")
     sam = SAM(adam, config.rho) if config.optimizer == "sam" else None
     scale = LossScale(config.precision)
-    last, best = config.out / LAST_NAME, config.out / BEST_NAME
-    so_far = Progress()
+    done = _begun(config, processes, model, adam, scale, cache.key)
+    net = _wrapped(model, config, processes, device)
+    parts = (config, processes, device, cache, train, validation, model, net, adam, sam, scale)
+    return Run(*parts, done)
+
+
+def _begun(
+    config: TrainConfig,
+    processes: Processes,
+    model: ORSANet,
+    adam: torch.optim.Optimizer,
+    scale: LossScale,
+    key: str,
+) -> Progress:
+    """Return how far the run has come, and make its folder ready for what comes now."""
+    done = Progress()
     if config.resume:
-        so_far = resume(last, model, adam, scale.state, config, cache.key)
-    elif processes.first:
+        done = resume(config.out / LAST_NAME, model, adam, scale.state, config, key)
+    if processes.first and not config.resume:
         refuse_stopped_run(config.out)
         clear(config.out)
+    elif processes.first and len(done.history) < config.epochs:
+        reopen(config.out)
     wait_for_all()
-    records = Records(config.out, processes.first)
-    net = _wrapped(model, config, processes, device)
+    return done
 
-    def save(path: Path) -> None:
-        if processes.first:
-            save_checkpoint(path, model, adam, scale.state, so_far, config, cache.key)
 
-    save(last)
-    for epoch in range(len(so_far.history), config.epochs):
+def _train(run: Run, asked: Callable[[], bool]) -> TrainResult:
+    config, done = run.config, run.done
+    records = Records(config.out, run.processes.first)
+    run.save(LAST_NAME)
+    for epoch in range(len(done.history), config.epochs):
         started = saved = time.monotonic()
         rate = config.learning_rate * config.decay**epoch
         loss_of = _loss(config, warm=epoch < config.warm_epochs)
         batches = epoch_rows(
-            train.split.labels,
+            run.train.split.labels,
             config.batch_size,
             config.balanced,
             np.random.default_rng([config.seed, epoch]),
-            processes.count,
+            run.processes.count,
         )
         unseen: list[tuple[Rows, Tensor]] = []
-        model.train()
-        for step in _bar(range(so_far.step, len(batches)), f"epoch {epoch + 1} of {config.epochs}"):
-            done = epoch * len(batches) + step + 1
-            adam.param_groups[0]["lr"] = rate * min(1, done / max(config.ramp_steps, 1))
-            batch = _training_batch(train, batches[step], config, (epoch, step), processes)
-            loss = _step(net, parameters, batch, loss_of, adam, sam, scale, config)
-            unseen.append((batches[step], loss))
-            so_far.step = step + 1
-            if so_far.step % STEPS_UNSEEN[device.type] == 0 or so_far.step == len(batches):
-                so_far.losses += _finite(unseen, train.split, epoch, processes)
+        run.model.train()
+        for step in _bar(range(done.step, len(batches)), f"epoch {epoch + 1} of {config.epochs}"):
+            number = epoch * len(batches) + step + 1
+            run.adam.param_groups[0]["lr"] = rate * min(1, number / max(config.ramp_steps, 1))
+            batch = _training_batch(run, batches[step], (epoch, step))
+            unseen.append((batches[step], _step(run, batch, loss_of)))
+            done.step = step + 1
+            if done.step % STEPS_UNSEEN[run.device.type] == 0 or done.step == len(batches):
+                done.losses += _finite(run, unseen, epoch)
                 unseen.clear()
-                stops = summed(torch.tensor(float(asked()), device=device)).item() > 0
+                stops = summed(torch.tensor(float(asked()), device=run.device)).item() > 0
                 if stops or time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                    save(last)
+                    run.save(LAST_NAME)
                     saved = time.monotonic()
                 if stops:
                     raise KeyboardInterrupt
-        confusion = evaluate(model, validation, processes)
-        so_far.history.append(
-            {
-                "epoch": epoch + 1,
-                "loss": float(np.mean(so_far.losses)),
-                "learning_rate": adam.param_groups[0]["lr"],
-                "accuracy": accuracy(confusion),
-                "macro_f1": macro_f1(confusion),
-                "confusion_matrix": confusion.tolist(),
-                "seconds": time.monotonic() - started,
-            }
-        )
-        so_far.step, so_far.losses = 0, []
-        log.info("epoch %(epoch)d: loss %(loss).3f, accuracy %(accuracy).3f", so_far.history[-1])
+        confusion = evaluate(run.model, run.validation, run.processes)
+        done.history.append(_entry(run, epoch, confusion, time.monotonic() - started))
+        done.step, done.losses = 0, []
+        log.info("epoch %(epoch)d: loss %(loss).3f, accuracy %(accuracy).3f", done.history[-1])
         # The best first: a run killed between the two does this epoch again and writes both.
-        if best_epoch(so_far.history) is so_far.history[-1]:
-            save(best)
-        save(last)
-        records.write_epoch(so_far.history)
+        if best_epoch(done.history) is done.history[-1]:
+            run.save(BEST_NAME)
+        run.save(LAST_NAME)
+        records.write_epoch(done.history)
 
-    metrics = summary(config, cache, so_far.history, device, model)
-    records.write_end(so_far.history, metrics)
-    return TrainResult(best, metrics)
+    metrics = summary(config, run.cache, done.history, run.device, run.model)
+    records.write_end(done.history, metrics)
+    return TrainResult(config.out / BEST_NAME, metrics)
+
+
+def _entry(run: Run, epoch: int, confusion: NDArray[np.int64], seconds: float) -> dict[str, Any]:
+    """Return what is known of an epoch; `seconds` are those since it began, or went on."""
+    return {
+        "epoch": epoch + 1,
+        "loss": float(np.mean(run.done.losses)),
+        "learning_rate": run.adam.param_groups[0]["lr"],
+        "accuracy": accuracy(confusion),
+        "macro_f1": macro_f1(confusion),
+        "confusion_matrix": confusion.tolist(),
+        "seconds": seconds,
+    }
 
 
 def evaluate(model: nn.Module, deck: Deck, processes: Processes = ALONE) -> NDArray[np.int64]:
-    """Return the confusion matrix of a model on every sample of a split."""
+    """Return the confusion matrix of a model on every sample of a split, in float32.
+
+    Frozen networks that train beside it see the pictures themselves, as the released code has it.
+    """
     model.eval()
+    in_loop = getattr(model, "frozen_nets_train", False)
     labels = np.asarray(deck.split.labels)
     rows = processes.share(np.arange(len(labels)))
     predicted = []
     with torch.inference_mode():
         for batch in plain_batches(deck, rows, EVALUATION_BATCH):
-            predicted.append(model(batch.images, batch.priors).argmax(dim=1).cpu().numpy())
-    counts = confusion_matrix(labels[rows], np.concatenate(predicted), len(LABELS))
+            logits = model(batch.images, None if in_loop else batch.priors)
+            predicted.append(logits.argmax(dim=1).cpu().numpy())
+    found = np.concatenate([np.empty(0, np.int64), *predicted])
+    counts = confusion_matrix(labels[rows], found, len(LABELS))
     return np.asarray(summed(torch.from_numpy(counts).to(deck.device)).cpu().numpy(), np.int64)
 
 
@@ -186,60 +249,47 @@ def _wrapped(
     return net
 
 
-def _training_batch(
-    deck: Deck,
-    rows: Rows,
-    config: TrainConfig,
-    place: tuple[int, int],
-    processes: Processes,
-) -> Batch:
+def _training_batch(run: Run, rows: Rows, place: tuple[int, int]) -> Batch:
     """Return this process's share of a batch; all that is random depends on seed and place alone.
 
     Stochastic depth draws from torch's own numbers, which are set here too.
     """
+    config, processes = run.config, run.processes
     rng = np.random.default_rng([config.seed, *place, 1])
     torch.manual_seed(int(rng.integers(1 << 62)))
     size = config.image_size_px
     changes = drawn_changes(len(rows), size, config.erase_probability, config.jitter, rng)
     part = slice(processes.rank, None, processes.count)
     changes = changes.share(part)
-    batch = changed(deck.take(rows[part], changes.flips), changes, config.jitter)
+    batch = changed(run.train.take(rows[part], changes.flips), changes, config.jitter)
     return replace(batch, priors=None) if config.frozen == "in_loop" else batch
 
 
-def _step(
-    net: nn.Module,
-    parameters: list[nn.Parameter],
-    batch: Batch,
-    loss_of: Callable[[Tensor, Batch], Tensor],
-    adam: torch.optim.Optimizer,
-    sam: SAM | None,
-    scale: LossScale,
-    config: TrainConfig,
-) -> Tensor:
+def _step(run: Run, batch: Batch, loss_of: Callable[[Tensor, Batch], Tensor]) -> Tensor:
     """Move the parameters by one step and return the loss before it, on the device.
 
     A step whose half-precision gradients overflow is left out.
     """
 
     def backward() -> tuple[Tensor, bool]:
-        with mixed(config.precision, batch.images.device):
-            logits = net(batch.images, batch.priors)
+        with mixed(run.config.precision, run.device):
+            logits = run.net(batch.images, batch.priors)
         loss = loss_of(logits.to(torch.get_default_dtype()), batch)
-        torch.autograd.backward(scale.up(loss))
-        return loss.detach(), scale.down(parameters)
+        torch.autograd.backward(run.scale.up(loss))
+        return loss.detach(), run.scale.down(run.parameters)
 
     loss, finite = backward()
     if not finite:
-        adam.zero_grad()
-    elif sam is None:
-        adam.step()
-        adam.zero_grad()
+        run.adam.zero_grad()
+    elif run.sam is None:
+        run.adam.step()
+        run.adam.zero_grad()
     else:
-        sam.climb()
+        run.sam.climb()
         _, finite = backward()
-        (sam.step if finite else sam.give_up)()
-    return loss
+        (run.sam.step if finite else run.sam.give_up)()
+    # A loss that is no number says so; gradients that are none would be left out for ever.
+    return loss * torch.nan if run.scale.exhausted else loss
 
 
 def _loss(config: TrainConfig, warm: bool) -> Callable[[Tensor, Batch], Tensor]:
@@ -258,14 +308,12 @@ def _loss(config: TrainConfig, warm: bool) -> Callable[[Tensor, Batch], Tensor]:
     return loss_of
 
 
-def _finite(
-    unseen: list[tuple[Rows, Tensor]], split: Split, epoch: int, processes: Processes
-) -> list[float]:
+def _finite(run: Run, unseen: list[tuple[Rows, Tensor]], epoch: int) -> list[float]:
     """Return the losses as numbers; OccluferError with the samples of a batch if one is none."""
-    losses = summed(torch.stack([loss for _, loss in unseen])) / processes.count
+    losses = summed(torch.stack([loss for _, loss in unseen])) / run.processes.count
     for (rows, _), value in zip(unseen, losses.tolist(), strict=True):
         if not math.isfinite(value):
-            ids = ", ".join(split.ids[rows])
+            ids = ", ".join(run.train.split.ids[rows])
             raise OccluferError(
                 f"epoch {epoch + 1}: found loss {value}, expected a number; samples {ids}"
             )

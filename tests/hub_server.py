@@ -1,4 +1,7 @@
-"""A stand-in of the Hub's endpoints on the loopback: datasets are made, filled, tagged and read."""
+"""A stand-in of the Hub's endpoints on the loopback: datasets are made, filled, tagged and read.
+
+Models too; both kinds are in one dict, by their names.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Answer = tuple[int, Any, dict[str, str]]
 
 @dataclass
 class Repository:
-    """A dataset's repository."""
+    """A dataset's or a model's repository."""
 
     private: bool = True
     gated: Any = False
@@ -99,7 +102,9 @@ class Hub:
             return 200, {"errors": [], "warnings": []}, {}
         if path == "/api/repos/create":
             return self._create(json.loads(body))
-        match = re.fullmatch(r"(?:/api)?/datasets/([\w.-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?", path)
+        match = re.fullmatch(
+            r"(?:(?:/api)?/datasets|/api/models)?/([\w.-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?", path
+        )
         if match is None or match[1] not in self.repositories:
             return 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
         name, rest = match[1], match[2] or ""
@@ -107,7 +112,8 @@ class Hub:
 
     def _create(self, asked: dict[str, Any]) -> Answer:
         name = f"{asked['organization']}/{asked['name']}"
-        made = {"url": f"{self.endpoint}/datasets/{name}", "name": name}
+        kind = "datasets/" if asked.get("type") == "dataset" else ""
+        made = {"url": f"{self.endpoint}/{kind}{name}", "name": name}
         if name in self.repositories:
             return 409, made | {"error": "You already created this dataset repo"}, {}
         private = asked.get("visibility", "private" if asked.get("private") else "public")
@@ -226,5 +232,5 @@ def _sha(number: int) -> str:
 
 
 def _mode(path: str) -> dict[str, Any]:
-    mode = "lfs" if path.endswith(".parquet") else "regular"
+    mode = "lfs" if path.endswith((".parquet", ".safetensors")) else "regular"
     return {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None}

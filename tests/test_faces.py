@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.cut import CROP_PX, cut_out
+from occlufer.builders.cut import CROP_PX, cut_out, cut_square
 from occlufer.builders.detectors import YUNET_FILES, Face, open_detector
 from occlufer.builders.faces import find_faces, main_face
 from occlufer.builders.pixels import decode_rgb
@@ -127,6 +127,34 @@ def test_what_lies_outside_the_photograph_is_black(
     assert (crop[0, 0] == 0).all()
     assert crop[CROP_PX // 2, CROP_PX // 2].min() >= 190
     assert value["box"][0] > 0
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_square_that_was_cut_cuts_the_same_crop_again(
+    tmp_path: Path, textured: Callable[..., Pixels], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(textured(5, 200, 300)).save(file, "PNG", exif=exif)
+    store = ImageStore(tmp_path)
+    # The face lies in the upright photograph, and over its edge.
+    value = found(store, file.getvalue(), [face((-4.3, 20.5, 150.2, 190.9))], "photograph")
+    again = cut_square(decode_rgb(file.getvalue()), tuple(value["cut"]))
+    assert np.array_equal(again, decode_rgb(store.get(value["crop"])))
+    x0, y0, x1, y1 = value["cut"]
+    assert x0 < 0
+    assert x1 - x0 == y1 - y0
+    assert all(type(place) is int for place in value["cut"])  # JSON keeps them as they are
+
+
+@pytest.mark.parametrize("faces", [[], [face((30, 20, 80, 90))]], ids=["no-face", "a-crop"])
+def test_what_was_left_whole_has_no_square(
+    tmp_path: Path, textured: Callable[..., Pixels], encoded: Callable[..., bytes], faces: Any
+) -> None:
+    content = "crop" if faces else "photograph"
+    value = found(ImageStore(tmp_path), encoded(textured(6)), faces, content)
+    assert value["cut"] == []
 
 
 def test_the_crop_of_a_photograph_is_lossless(

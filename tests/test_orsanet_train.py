@@ -93,7 +93,8 @@ def test_two_epochs_and_two_resumed_are_four_to_the_bit(
 def test_a_run_leaves_checkpoint_metrics_and_figures(cache: Path, tmp_path: Path) -> None:
     result = baseline_train(config(cache, tmp_path, 2))
     assert result.checkpoint == tmp_path / "best.pt"
-    files = {"best.pt", "last.pt", "metrics.json", "metrics.jsonl", "curves.png", "confusion.png"}
+    drawn = {"curves.png", "confusion.png"}
+    files = {"best.pt", "last.pt", "metrics.json", "metrics.jsonl", "README.md"} | drawn
     assert {path.name for path in tmp_path.iterdir()} == files
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert metrics == result.metrics

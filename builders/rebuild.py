@@ -1,0 +1,198 @@
+"""Rebuilding: a published dataset out of its index and one's own copies of its sources.
+
+Nothing of a source is changed, and no picture leaves this machine. Until the very end the former
+folder stands whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from occlufer.engine import map_local
+from occlufer.errors import GateError, MissingError, UsageError
+from occlufer.images import ImageStore
+from occlufer.lock import LOCK_NAME, Lock
+
+from .hashes import look
+from .rebuild_account import TAKEN_DOWN, Coverage, counted, missing_by_source, reason_of
+from .rebuild_attribution import check_attribution
+from .rebuild_looks import look_through, sought_of
+from .rebuild_read import Copy, Found, read_recipe_pixels, read_source
+from .rebuild_recipe import Key, Recipe, Wanted, read_recipe
+from .rebuild_sources import Opened, Paths, open_sources, paths_given
+from .rebuild_write import Rebuilt, write
+from .shards import file_sha256
+from .swap import restore, swap_into_place
+from .tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
+
+PICTURES_AT_ONCE = 1000
+
+
+def rebuild(
+    folder: Path,
+    kinds: Mapping[str, Path],
+    named: Iterable[str] = (),
+    out: Path | None = None,
+    takedown: Path | None = None,
+    workers: int = 0,
+) -> Coverage:
+    """Rebuild the dataset whose lock and index lie in `folder`, and return how much is there again.
+
+    `kinds` is {kind of source: one's copy}, `named` are texts "NAME=PATH", see `paths_given`;
+    `takedown` is a file of tombstones beside the recipe's. Without a single picture nothing is
+    written. Raises MissingError or UsageError for a recipe, a path or an `out` that will not do,
+    GateError for a recipe that is damaged.
+    """
+    recipe = read_recipe(folder)
+    out = (out or Path(recipe.lock.name)).resolve()
+    _check_out(out, recipe)
+    check_attribution(recipe)
+    tombstones = _tombstones(recipe, takedown)
+    needed = Counter(row.source for row in recipe.wanted)
+    paths = paths_given(recipe.lock, kinds, named)
+    _check_apart(out, paths)
+    opened = open_sources(recipe.lock, paths, needed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    restore(out)
+    fresh, pictures = (out.with_name(f".{out.name}.{end}") for end in ("partial", "pictures"))
+    try:
+        for place in (fresh, pictures):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+        rebuilt = _find(recipe, opened, tombstones, ImageStore(pictures), workers)
+        there = any(copy is not None for copy in rebuilt.copies)
+        lock = write(fresh, rebuilt) if there else None
+        if lock is not None:
+            swap_into_place(fresh, out)
+    finally:  # pictures must not stay where nobody looks for them
+        for place in (fresh, pictures):
+            shutil.rmtree(place, ignore_errors=True)
+    return _coverage(rebuilt, lock, out)
+
+
+def _check_out(out: Path, recipe: Recipe) -> None:
+    """Raise UsageError if anything but a published dataset of this name would be replaced."""
+    if out.is_relative_to(recipe.folder) or recipe.folder.is_relative_to(out):
+        raise UsageError(f"out = {out}: lies with the recipe, {recipe.folder}; give a place apart")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    try:
+        name = Lock.from_text((out / LOCK_NAME).read_text(encoding="utf-8")).name
+    except (OSError, ValueError, TypeError):
+        name = ""
+    if name != recipe.lock.name:
+        found = f"the dataset {name!r}" if name else "other things"
+        raise UsageError(
+            f"out = {out}: found {found}, expected nothing or a dataset {recipe.lock.name!r}, "
+            "which rebuilding replaces"
+        )
+
+
+def _check_apart(out: Path, paths: Paths) -> None:
+    """Raise UsageError if `out` lies in a source, or a source in it."""
+    for source, given in paths.items():
+        for place in given.values():
+            if out.is_relative_to(place.resolve()) or place.resolve().is_relative_to(out):
+                raise UsageError(f"out = {out}: lies with source {source}; give a place apart")
+
+
+def _tombstones(recipe: Recipe, takedown: Path | None) -> Tombstones:
+    """Return the recipe's tombstones and those of the file; raises if the recipe's are lost."""
+    path, sha256 = recipe.folder / TAKEDOWN_NAME, recipe.lock.files.get(TAKEDOWN_NAME)
+    if sha256 is not None and not path.is_file():
+        raise MissingError(f"{path}: no such file, expected the recipe's: it names what must go")
+    if sha256 is not None and file_sha256(path) != sha256:
+        raise GateError(f"{path}: found another file than {LOCK_NAME} names")
+    stones = read_tombstones(path)
+    if takedown is None:
+        return stones
+    if not takedown.is_file():  # a name mistyped must not bring anything back
+        raise MissingError(f"{takedown}: no such file, expected tombstones")
+    return stones.plus(read_tombstones(takedown).stones)
+
+
+# Finding ------------------------------------------------------------------------------------------
+
+
+def _find(
+    recipe: Recipe,
+    opened: list[Opened],
+    tombstones: Tombstones,
+    store: ImageStore,
+    workers: int,
+) -> Rebuilt:
+    """Return what is there of every row, and why the others are not."""
+    gone = _named_by(tombstones, recipe.wanted)
+    wanted = [row for row in recipe.wanted if row.source_sha256 not in gone]
+    found = Found()
+    read_recipe_pixels(recipe, wanted, found, store)
+    opened = [source for source in opened if _lacking(source.name, wanted, found)]
+    passed = [read_source(source, wanted, found, store, workers) for source in opened]
+    for source, pass_by in zip(opened, passed, strict=True):
+        sought = sought_of(source.name, wanted, found)
+        if sought.whole or sought.cuts:
+            look_through(source, pass_by, sought, found, store, workers)
+    gone |= _near_to(tombstones, found.copies, store, workers)
+    copies = tuple(
+        None if row.source_sha256 in gone else found.copies.get(row.key) for row in recipe.wanted
+    )
+    names = {source.name for source in opened}
+    reasons = {
+        position: TAKEN_DOWN if row.source_sha256 in gone else reason_of(row, found, names)
+        for position, (row, copy) in enumerate(zip(recipe.wanted, copies, strict=True))
+        if copy is None
+    }
+    return Rebuilt(recipe, copies, reasons, tombstones, store)
+
+
+def _lacking(source: str, wanted: Iterable[Wanted], found: Found) -> bool:
+    return any(row.source == source and found.lacks(row.key) for row in wanted)
+
+
+def _named_by(tombstones: Tombstones, wanted: Iterable[Wanted]) -> set[str]:
+    """Return the sources' files, by sha256, that a tombstone names by a hash or an address."""
+    rows = list({row.key: row for row in wanted}.values()) if tombstones else []
+    suspects = [
+        Suspect((row.source_sha256, row.sha256), (row.url,) if row.url else ()) for row in rows
+    ]
+    return {rows[position].source_sha256 for position in hits(tombstones, suspects)}
+
+
+def _near_to(
+    tombstones: Tombstones, copies: Mapping[Key, Copy], store: ImageStore, workers: int
+) -> set[str]:
+    """Return the sources' files, by sha256, whose pictures are copies of what was taken down."""
+    if not tombstones:
+        return set()
+
+    def suspect(key: Key) -> tuple[Key, Suspect]:
+        copy = copies[key]
+        hashes = look(store.get(copy.crop)).hashes if tombstones.holders else None
+        return key, Suspect((copy.source_sha256, copy.crop), (), hashes)
+
+    gone: set[str] = set()
+    for some in _several(map_local(suspect, copies, workers)):
+        gone |= {some[i][0][0] for i in hits(tombstones, [one for _, one in some])}
+    return gone
+
+
+def _several(
+    suspects: Iterator[tuple[Key, Suspect]],
+) -> Iterator[list[tuple[Key, Suspect]]]:
+    while some := list(islice(suspects, PICTURES_AT_ONCE)):
+        yield some
+
+
+def _coverage(rebuilt: Rebuilt, lock: Lock | None, out: Path) -> Coverage:
+    rows = zip(rebuilt.recipe.wanted, rebuilt.copies, strict=True)
+    return Coverage(
+        out=None if lock is None else out,
+        version="" if lock is None else lock.version,
+        recipe_version=rebuilt.recipe.lock.version,
+        splits=counted(rows),
+        missing=missing_by_source(rebuilt.missing()),
+    )

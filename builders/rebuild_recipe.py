@@ -1,0 +1,158 @@
+"""The recipe of a rebuild: a lock, its index without pixels, and what every row of it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from occlufer.errors import GateError, MissingError, UsageError
+from occlufer.lock import INDEX, LOCK_NAME, Lock
+
+from .columns import index_features
+from .cut import Square
+from .shards import file_sha256
+from .verify_files import read_lock
+from .verify_shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
+
+Key = tuple[str, Square | None]
+"""What a picture is made of: the sha256 of its source's bytes, and the square that is cut out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What has to be known of a row to find its picture again."""
+
+    config: str
+    split: str
+    source: str
+    source_id: str
+    source_sha256: str
+    cut: Square | None
+    """None where the picture is published whole."""
+    sha256: str
+    phash: int
+    url: str | None
+
+    @property
+    def key(self) -> Key:
+        """What its picture is made of; rows of several configs may have one picture."""
+        return self.source_sha256, self.cut
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file of the index."""
+
+    path: Path
+    split: str
+    start: int
+    """How many rows the parts before it have."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A published folder of which nothing but lock and index has to be there."""
+
+    folder: Path
+    lock: Lock
+    parts: tuple[Part, ...]
+    wanted: tuple[Wanted, ...]
+    """In the order of the index; a row is known by its position here."""
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """Return the recipe in a published folder.
+
+    Raises MissingError without lock or index, GateError if one is not what it should be, and
+    UsageError for an index of a version that says less.
+    """
+    folder = folder.resolve()
+    lock = _lock(folder)
+    shards = sorted(
+        (shard for shard in shards_of(lock)[0] if shard.config == INDEX), key=lambda s: s.name
+    )
+    if not shards:
+        raise MissingError(
+            f"{folder / LOCK_NAME}: found no index in it, expected {INDEX}/*.parquet"
+        )
+    parts: list[Part] = []
+    wanted: list[Wanted] = []
+    for shard in shards:
+        path = _checked(folder, shard, lock)
+        parts.append(Part(path, shard.split, len(wanted)))
+        try:
+            wanted += _wanted(path)
+        except DamagedShardError as error:
+            raise GateError(f"{path}: found no index that can be read ({error})") from None
+    return Recipe(folder, lock, tuple(parts), tuple(wanted))
+
+
+def rows_of(part: Part) -> Iterator[tuple[int, Row]]:
+    """Yield the rows of a part of the index, each with its position."""
+    rows = (row for batch in batches(part.path) for row in batch)
+    yield from enumerate(rows, start=part.start)
+
+
+def _lock(folder: Path) -> Lock:
+    if not (folder / LOCK_NAME).is_file():
+        raise MissingError(
+            f"{folder}: found no {LOCK_NAME}, expected a published folder, with pixels or without"
+        )
+    lock, faults = read_lock(folder)
+    if lock is None:
+        raise GateError(faults[0].line())
+    return lock
+
+
+def _checked(folder: Path, shard: Shard, lock: Lock) -> Path:
+    """Return the path of a part of the index; raises if it is not the one that the lock names."""
+    path = folder / shard.name
+    if not path.is_file():
+        raise MissingError(f"{path}: no such file, expected the index, which names every row")
+    found = file_sha256(path)
+    if found != lock.files[shard.name]:
+        expected = lock.files[shard.name]
+        raise GateError(f"{path}: found sha256 {found}, expected {expected} as in {LOCK_NAME}")
+    try:
+        columns = read_schema(path).names
+    except DamagedShardError as error:
+        raise GateError(f"{path}: found no index that can be read ({error})") from None
+    for name in index_features():
+        if name not in columns:
+            version = lock.made_with.get("occlufer", "unknown")
+            raise UsageError(
+                f"{path}: found no column {name!r}, for occlufer {version} has written it; "
+                "expected the columns of this version"
+            )
+    return path
+
+
+COLUMNS = [
+    *("config", "split", "source", "source_id"),
+    *("source_sha256", "crop_box", "sha256", "phash", "url"),
+]
+
+
+def _wanted(path: Path) -> Iterator[Wanted]:
+    for batch in batches(path, COLUMNS):
+        for row in batch:
+            yield Wanted(
+                config=row["config"],
+                split=row["split"],
+                source=row["source"],
+                source_id=row["source_id"],
+                source_sha256=row["source_sha256"],
+                cut=_square(row["crop_box"], path),
+                sha256=row["sha256"],
+                phash=int(row["phash"], 16),
+                url=row["url"],
+            )
+
+
+def _square(box: list[int] | None, path: Path) -> Square | None:
+    if not box:
+        return None
+    if len(box) != 4 or box[2] - box[0] != box[3] - box[1] or box[0] >= box[2]:
+        raise GateError(f"{path}: found the crop_box {box}, expected a square x0, y0, x1, y1")
+    return box[0], box[1], box[2], box[3]

@@ -1,0 +1,150 @@
+"""Takedown: the stage that rejects what tombstones name, before anything else is done with it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from occlufer.config import BuildConfig
+from occlufer.errors import UsageError
+from occlufer.pipeline import stages_before
+from occlufer.record import CONTENTS, Reject, Result, image_key
+from occlufer.stages import Changes, FollowingStage, Update
+from occlufer.workspace import Workspace
+
+from .hash_table import from_hex
+from .tombstones import (
+    LIMITS,
+    TAKEDOWN_NAME,
+    Suspect,
+    TakenDown,
+    Tombstones,
+    hits,
+    read_tombstones,
+)
+
+VERSION = 1
+AFTER = stages_before("takedown")
+# What is known of an image once it can be compared.
+HASHED = ("faces", "hashes")
+TAKEN_DOWN = "taken_down"
+# More changes than these are not held in memory one by one; so many hashes are at a time.
+FEW_IMAGES = 10_000
+IMAGES_AT_ONCE = 10_000
+VIEWS = ("views64", "views256")
+
+log = logging.getLogger(__name__)
+
+
+def stage(config: BuildConfig) -> FollowingStage:
+    """Return the stage; raises UsageError if the file of tombstones cannot be read."""
+    tombstones = tombstones_of(config)
+    whole = partial(find_taken_down, tombstones=tombstones)
+    update = partial(follow, tombstones=tombstones)
+    gate = partial(warn_of_lost, config=config, tombstones=tombstones)
+    made_of = {"version": VERSION, **(params(tombstones) or {})}
+    return FollowingStage("takedown", AFTER, made_of, whole, update, gate)
+
+
+def tombstones_of(config: BuildConfig) -> Tombstones:
+    """Return the tombstones that the config names; raises UsageError for a place in `out`."""
+    check_place(config)
+    return read_tombstones(config.takedown)
+
+
+def check_place(config: BuildConfig) -> None:
+    """Raise UsageError if a build would replace the tombstones together with what it publishes."""
+    out, path = config.out.resolve(), config.takedown.resolve()
+    if path.is_relative_to(out):
+        raise UsageError(
+            f"takedown = {path}: lies in the published folder {out}, which every build replaces; "
+            "expected a place apart"
+        )
+
+
+def params(tombstones: Tombstones) -> dict[str, Any] | None:
+    """Return what the stage depends on, as JSON has it; None if nothing was taken down."""
+    if not tombstones:
+        return None
+    bits = {"phash64_bits": LIMITS.bits64, "phash256_bits": LIMITS.view_bits256}
+    return {"tombstones": len(tombstones.bare_lines()), "sha256": tombstones.digest(), **bits}
+
+
+def find_taken_down(workspace: Workspace, state: str, tombstones: Tombstones) -> Iterator[Result]:
+    """Yield a result per image: those that a tombstone names are rejected.
+
+    All images of the same bytes go together. Nothing is kept outside the catalog, in any `state`.
+    """
+    yield from _results(workspace, workspace.catalog.images_passing(AFTER), tombstones)
+
+
+def follow(workspace: Workspace, changes: Changes, tombstones: Tombstones) -> Update | None:
+    """Return what `find_taken_down` would change in its results now, None if these are many."""
+    if len(changes.images) > FEW_IMAGES:
+        return None
+    catalog = workspace.catalog
+    touched = {sha256_of(image) for image in changes.images}
+    images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
+    passing = catalog.passing_among(sorted(images), AFTER)
+    gone = {image for image, _ in catalog.values("takedown", sorted(images - passing))}
+    return Update(list(_results(workspace, sorted(passing), tombstones)), gone)
+
+
+def warn_of_lost(workspace: Workspace, config: BuildConfig, tombstones: Tombstones) -> None:
+    """Warn of tombstones in the folder that is about to be replaced which nobody has any more."""
+    published = read_tombstones(config.out / TAKEDOWN_NAME)
+    lost = len(tombstones.missing(published.stones))
+    if lost:
+        log.warning(
+            "takedown: %d tombstones of %s are not in %s any more: what they took down comes back",
+            *(lost, config.out, config.takedown),
+        )
+
+
+def _results(
+    workspace: Workspace, images: Iterable[str], tombstones: Tombstones
+) -> Iterator[Result]:
+    """Yield the results of images, which come in order: those of the same bytes side by side."""
+    rest = iter(images)
+    # Never cut between images of the same bytes: they are decided together.
+    groups = (list(same) for _, same in itertools.groupby(rest, key=sha256_of))
+    while groups_now := list(itertools.islice(groups, IMAGES_AT_ONCE)):
+        some = [image for same in groups_now for image in same]
+        found = taken_down(workspace, some, tombstones)
+        for same in groups_now:
+            hit = next((found[image] for image in same if image in found), None)
+            reject = Reject(TAKEN_DOWN, hit.how) if hit else None
+            yield from (Result(image, {}, reject) for image in same)
+
+
+def taken_down(
+    workspace: Workspace, images: list[str], tombstones: Tombstones
+) -> dict[str, TakenDown]:
+    """Return {image: why it must go} of those of `images` that a tombstone names."""
+    if not tombstones:
+        return {}
+    found = hits(tombstones, suspects(workspace, images))
+    return {images[i]: hit for i, hit in found.items()}
+
+
+def suspects(workspace: Workspace, images: list[str]) -> list[Suspect]:
+    """Return what the catalog knows of these images, which have crops and hashes."""
+    catalog = workspace.catalog
+    crops = {image: value["crop"] for image, value in catalog.values("faces", images)}
+    hashes = dict(catalog.values("hashes", images))
+    holders = catalog.holders_of(images)
+    found = []
+    for image in images:
+        evidence = [record.facts.evidence or {} for record in holders.get(image, ())]
+        urls = (str(told[key]) for told in evidence for key in ("url", "page") if told.get(key))
+        words = {name: from_hex(hashes[image][name]) for name in VIEWS}
+        found.append(Suspect((sha256_of(image), crops[image]), tuple(urls), words))
+    return found
+
+
+def sha256_of(image: str) -> str:
+    """Return the sha256 of an image's bytes."""
+    return image.partition(".")[0]

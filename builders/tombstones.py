@@ -1,0 +1,312 @@
+"""Tombstones: what is known of pictures that were taken down; hashes, and never a pixel or a name.
+
+A tombstone is a line of JSON. Without the pixels a copy cannot be told from a look-alike, so a
+picture counts as a copy within the tighter limits by which leaks are found, and whole views alone
+count: what two photographs share in a part is no reason to take both down.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from occlufer.errors import UsageError
+
+from .edges import Edge, Limits, edges_between
+from .hash_table import VERSION, Hashes, ViewTable, from_hex, in_hex
+from .views import HASHED
+from .web.address import web_address
+from .web.errors import FetchError
+
+TAKEDOWN_NAME = "takedown.jsonl"
+NO_PART = -1
+LIMITS = Limits(10, 56, NO_PART)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+REASON = re.compile(r"[\w-]{1,40}|")
+# Hex digits of the two hashes of all views.
+DIGITS = (16 * len(HASHED), 64 * len(HASHED))
+SAME_FILE = "the same file"
+SAME_ADDRESS = "the same address"
+
+Views = tuple[str, str]
+"""The 64-bit and the 256-bit hashes of all views of a picture, in hex."""
+
+
+@dataclass(frozen=True)
+class Tombstone:
+    """One picture that was taken down."""
+
+    sha256: tuple[str, ...] = ()
+    """Of its file, of the crop that is published of it, and of copies that were at hand."""
+    url_sha256: tuple[str, ...] = ()
+    """Of its addresses, see `address_sha256`."""
+    pictures: tuple[Views, ...] = ()
+    """Of the whole picture and of its crop, see `views_of`; none if only its bytes are known."""
+    added: str = ""
+    """The day, as 2026-01-31."""
+    reason: str = ""
+    """One word."""
+
+    def covers(self, other: Tombstone) -> bool:
+        """Return whether all that the other one finds is found by this one."""
+        parts = ("sha256", "url_sha256", "pictures")
+        return all({*getattr(other, part)} <= {*getattr(self, part)} for part in parts)
+
+    def bare(self) -> Tombstone:
+        """Return its hashes alone, in one order."""
+        return Tombstone(
+            tuple(sorted({*self.sha256})),
+            tuple(sorted({*self.url_sha256})),
+            tuple(sorted({*self.pictures})),
+        )
+
+    def to_line(self) -> str:
+        """Return it as a line of JSON."""
+        told = {name: value for name, value in vars(self).items() if value}
+        if self.pictures:
+            told["hashes"] = VERSION
+        return json.dumps(told, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture that may have been taken down, as far as it is known."""
+
+    sha256: tuple[str, ...] = ()
+    """Of its source's file, of its crop."""
+    urls: tuple[str, ...] = ()
+    """Its addresses, that of a page with it too."""
+    hashes: Mapping[str, Hashes] | None = None
+    """{column of HashTable: words}, as a `Look` has them; None without its pixels."""
+
+
+@dataclass(frozen=True)
+class TakenDown:
+    """Why a picture must go."""
+
+    stone: Tombstone
+    how: str
+    """In words: the same file, the same address, or in which view it is how near."""
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """All tombstones of a file; the empty one finds nothing."""
+
+    stones: tuple[Tombstone, ...] = ()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.stones)
+
+    @cached_property
+    def files(self) -> dict[str, Tombstone]:
+        """{sha256 of a file: its tombstone}."""
+        return {sha256: stone for stone in self.stones for sha256 in stone.sha256}
+
+    @cached_property
+    def addresses(self) -> dict[str, Tombstone]:
+        """{sha256 of an address: its tombstone}."""
+        return {sha256: stone for stone in self.stones for sha256 in stone.url_sha256}
+
+    @cached_property
+    def holders(self) -> list[Tombstone]:
+        """The tombstone of every row of `views`."""
+        return [stone for stone in self.stones for _ in stone.pictures]
+
+    @cached_property
+    def views(self) -> ViewTable:
+        """What is searched of all pictures."""
+        return view_table([views for stone in self.stones for views in stone.pictures])
+
+    def digest(self) -> str:
+        """Return a hash of all that they find; neither their order nor days and reasons count."""
+        return hashlib.sha256("".join(self.bare_lines()).encode()).hexdigest()
+
+    def bare_lines(self) -> list[str]:
+        """Return the lines that are published: hashes alone, sorted."""
+        return sorted({stone.bare().to_line() for stone in self.stones})
+
+    def missing(self, stones: Iterable[Tombstone]) -> list[Tombstone]:
+        """Return those of `stones` that none of these covers."""
+        return [one for one in stones if not any(stone.covers(one) for stone in self.stones)]
+
+    def plus(self, stones: Iterable[Tombstone]) -> Tombstones:
+        """Return these and, behind them, those of `stones` that find more."""
+        known = self
+        for one in stones:
+            known = Tombstones((*known.stones, *known.missing([one])))
+        return known
+
+
+# What is taken down -------------------------------------------------------------------------------
+
+
+def hits(tombstones: Tombstones, suspects: Sequence[Suspect]) -> dict[int, TakenDown]:
+    """Return {position: why it must go} of those of `suspects` that a tombstone names."""
+    if not tombstones.stones:
+        return {}
+    found = {i: hit for i, one in enumerate(suspects) if (hit := _named(tombstones, one))}
+    rest = [i for i, one in enumerate(suspects) if i not in found and one.hashes is not None]
+    if tombstones.holders and rest:
+        for i, hit in _near(tombstones, [suspects[i].hashes or {} for i in rest]).items():
+            found[rest[i]] = hit
+    return found
+
+
+def _named(tombstones: Tombstones, suspect: Suspect) -> TakenDown | None:
+    for sha256 in suspect.sha256:
+        if stone := tombstones.files.get(sha256):
+            return TakenDown(stone, SAME_FILE)
+    for url in suspect.urls if tombstones.addresses else ():
+        if stone := tombstones.addresses.get(address_sha256(url)):
+            return TakenDown(stone, SAME_ADDRESS)
+    return None
+
+
+def _near(tombstones: Tombstones, hashes: list[Mapping[str, Hashes]]) -> dict[int, TakenDown]:
+    """Return {position: the nearest tombstone} of pictures that are near one in some view."""
+    table = view_table([views_of(one) for one in hashes])
+    nearest: dict[int, Edge] = {}
+    for edge in edges_between(table, tombstones.views, LIMITS):
+        best = nearest.setdefault(edge.a, edge)
+        if (edge.bits256, edge.bits64, edge.b) < (best.bits256, best.bits64, best.b):
+            nearest[edge.a] = edge
+    return {a: TakenDown(tombstones.holders[e.b], _nearness(e)) for a, e in nearest.items()}
+
+
+def _nearness(edge: Edge) -> str:
+    return f"view {edge.view}: phash64 {edge.bits64} bits, phash256 {edge.bits256} bits"
+
+
+def views_of(hashes: Mapping[str, Hashes]) -> Views:
+    """Return what a tombstone keeps of the hashes of a picture, as a `Look` has them."""
+    return in_hex(hashes["views64"]), in_hex(hashes["views256"])
+
+
+def view_table(pictures: Sequence[Views]) -> ViewTable:
+    """Return the table of these pictures that a search takes."""
+    many, views = len(pictures), len(HASHED)
+    words64 = [from_hex(views64) for views64, _ in pictures]
+    words256 = [from_hex(views256) for _, views256 in pictures]
+    return ViewTable(
+        np.asfortranarray(np.array(words64, dtype=np.uint64).reshape(many, views)),
+        np.array(words256, dtype=np.uint64).reshape(many, views, 4),
+    )
+
+
+def address_sha256(url: str) -> str:
+    """Return the sha256 of an address as it is asked for, however it was written."""
+    try:
+        plain = web_address(url)
+    except FetchError:
+        plain = url.strip()
+    return hashlib.sha256(plain.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+# The file -----------------------------------------------------------------------------------------
+
+
+def read_tombstones(path: Path) -> Tombstones:
+    """Return the tombstones in a file, none if there is no such file.
+
+    Raises UsageError for anything in it that is no tombstone: one that is passed over would bring
+    a picture back.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Tombstones()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    lines = enumerate(text.split("\n"), start=1)
+    return Tombstones(tuple(_stone(line, f"{path}, line {n}") for n, line in lines if line.strip()))
+
+
+def write_tombstones(path: Path, lines: Iterable[str]) -> None:
+    """Put a file of these lines in the place of the former one, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text("".join(lines), encoding="utf-8", newline="\n")
+    part.replace(path)
+
+
+def check_reason(reason: str) -> str:
+    """Return the reason; raises UsageError if it is more than a word."""
+    if not REASON.fullmatch(reason):
+        raise UsageError(f"--reason: found {reason!r}, expected one word, and no name of a person")
+    return reason
+
+
+def _stone(line: str, place: str) -> Tombstone:
+    try:
+        told = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UsageError(f"{place}: found no JSON, expected a tombstone") from None
+    wrong = [*_wrong(told)] if isinstance(told, dict) else ["no object"]
+    if wrong:
+        found = ", ".join(wrong)
+        raise UsageError(f"{place}: found {found}, expected what `occlufer takedown add` writes")
+    if told.get("pictures") and told.get("hashes") != VERSION:
+        raise UsageError(
+            f"{place}: found hashes of version {told.get('hashes')}, expected {VERSION}; take the "
+            "line out and add the picture anew with this version of occlufer"
+        )
+    return Tombstone(
+        sha256=tuple(told.get("sha256", ())),
+        url_sha256=tuple(told.get("url_sha256", ())),
+        pictures=tuple((views64, views256) for views64, views256 in told.get("pictures", ())),
+        added=told.get("added", ""),
+        reason=told.get("reason", ""),
+    )
+
+
+def _wrong(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a line is not as it should be."""
+    yield from (f"the key {key!r}" for key in told if key not in CHECKS)
+    yield from (f"another {key}" for key, fits in CHECKS.items() if key in told and not fits(told))
+    if not any(told.get(key) for key in ("sha256", "url_sha256", "pictures")):
+        yield "no hash"
+
+
+def _are_sha256(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) and _is_hex(v, 64) for v in value)
+
+
+def _are_pictures(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, list)
+        and len(one) == len(DIGITS)
+        and all(isinstance(v, str) and _is_hex(v, n) for v, n in zip(one, DIGITS, strict=True))
+        for one in value
+    )
+
+
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and re.fullmatch(r"[0-9a-f]+", text) is not None
+
+
+CHECKS: dict[str, Any] = {
+    "sha256": lambda told: _are_sha256(told["sha256"]),
+    "url_sha256": lambda told: _are_sha256(told["url_sha256"]),
+    "pictures": lambda told: _are_pictures(told["pictures"]),
+    "hashes": lambda told: isinstance(told["hashes"], str),
+    "added": lambda told: isinstance(told["added"], str),
+    "reason": lambda told: isinstance(told["reason"], str) and REASON.fullmatch(told["reason"]),
+}
+"""{key of a line: whether it is as it should be}"""
+
+
+def dated(stone: Tombstone, reason: str) -> Tombstone:
+    """Return the tombstone as one of today, for this reason."""
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    return replace(stone, added=today, reason=reason)
