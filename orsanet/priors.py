@@ -27,6 +27,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 # LaPa's eleven classes; ours goes on with "occluder".
 PART_NAMES = FACE_PARTS[:11]
+BUILT_IN_MAPS = "part maps of the built-in parser"
 PART_CHANNELS = len(PART_NAMES)
 POINT_CHANNELS = 68
 MAP_SIZE = 28
@@ -54,7 +55,7 @@ def built_in_maps() -> Prior:
     """Return the built-in parser's part maps, (11, 28, 28): what is covered belongs to no part."""
     parser = open_parser("built_in", None)
     return Prior(
-        "part maps of the built-in parser",
+        BUILT_IN_MAPS,
         f"built_in {parser.weights_sha256}",
         (PART_CHANNELS, MAP_SIZE, MAP_SIZE),
         lambda pictures, _: parsed_maps(parser, pictures),

@@ -17,6 +17,7 @@ from .data import CACHE_NAME, Cache, Priors, load_cache, prepare_cache
 from .mobilefacenet import read_mobilefacenet
 from .model import LANDMARK_CHANNELS, SEMANTIC_CHANNELS, ORSANet, build_orsanet
 from .priors import (
+    BUILT_IN_MAPS,
     Prior,
     built_in_maps,
     landmark_points,
@@ -45,15 +46,15 @@ def settled(config: TrainConfig) -> TrainConfig:
 
     A cache has the priors that it was made with; a dataset gets those whose weights are there.
     """
-    cached = (config.data / CACHE_NAME).is_file()
-    if cached:
+    if (config.data / CACHE_NAME).is_file():
         _refuse_unread(config)
-        found = _as_cached(config, load_cache(config.data))
+        cache = load_cache(config.data)
+        found, own_maps = _as_cached(config, cache), cache.priors["semantic"] == BUILT_IN_MAPS
     else:
-        found = with_priors_at_hand(config)
+        found, own_maps = with_priors_at_hand(config), config.segface is None
     # Maps can also be the built-in parser's, so that the kind of prior does not tell.
-    own_maps = not cached and config.segface is None and config.preset != "demo"
-    semantic = config.semantic_prior != found.semantic_prior or own_maps
+    replaced = own_maps and config.preset != "demo"
+    semantic = config.semantic_prior != found.semantic_prior or replaced
     landmark = config.landmark_prior != found.landmark_prior
     for missing, weights, instead in (
         (semantic, "SegFace", f"{found.semantic_prior} of the built-in parser"),

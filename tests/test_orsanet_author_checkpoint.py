@@ -76,6 +76,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: {"model_state_dict": hollow() | {"ir_layer.weight": torch.zeros(512, 512)}},
         r"found ir_layer\.weight with shape \(512, 512\), expected \(512, 1024\)",
     ),
+    "whole numbers": (
+        lambda: {"model_state_dict": hollow() | {"ir_layer.bias": torch.zeros(512).long()}},
+        r"found ir_layer\.bias of torch\.int64, expected torch\.float32",
+    ),
     "seven classes": (
         lambda: {"model_state_dict": hollow() | {"head.linear.weight": torch.zeros(7, 512)}},
         "found a classifier of 7 classes, expected 8",

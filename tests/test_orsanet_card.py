@@ -144,7 +144,7 @@ def test_the_header_is_the_hub_s(metrics: Metrics) -> None:
 @pytest.mark.parametrize("known", [True, False], ids=["lock", "no_lock"])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_placeholder_and_no_path_is_left(metrics: Metrics, preset: str, known: bool) -> None:
-    found = metrics_of(np.eye(8, dtype=np.int64), preset, ir50=SECRET / "ir50.pth")
+    found = metrics_of(np.eye(8, dtype=np.int64), preset, size="small", ir50=SECRET / "ir50.pth")
     text = card_text(found, lock_of() if known else None)
     assert "$" not in text
     assert str(SECRET) not in text
@@ -193,7 +193,7 @@ def test_where_the_lock_is_not_at_hand_the_version_is_said_to_be_unknown(metrics
 def test_weights_made_of_others_work_are_under_their_terms(
     licence: str, ir50: Path | None, expected: tuple[str, str | None]
 ) -> None:
-    found = metrics_of(np.eye(8, dtype=np.int64), ir50=ir50)
+    found = metrics_of(np.eye(8, dtype=np.int64), size="small", ir50=ir50)
     data = header_of(card_text(found, lock_of(licence, "image_folder"))).to_dict()
     assert (data["license"], data.get("license_name")) == expected
 
@@ -216,7 +216,7 @@ def test_a_run_as_the_authors_have_it_is_told_so() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"config": {"size": "demo"}}, "Its size, `demo`, is none of the paper's."),
+        ({"config": {"size": "demo", "ir50": None}}, "Its size, `demo`, is none of the paper's."),
         ({"config": {"ir50": None}}, "Its image backbone was not started from IR-50."),
         ({"config": {"epochs": 30}}, "`epochs` is `30`, not `400` as in the preset `released`."),
         ({"config": {"without": ("multi_scale",)}}, "It was trained without multi_scale."),

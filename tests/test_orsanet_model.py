@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +140,18 @@ def test_what_is_left_out_no_longer_matters(ablation: Ablation) -> None:
 def test_an_ablation_of_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"without: found .'everything'., expected some of"):
         build_orsanet(8, "demo", without=["everything"])
+
+
+@pytest.mark.parametrize("name", ["size", "semantic_prior", "landmark_prior"])
+def test_a_word_that_is_none_is_refused(name: str) -> None:
+    words: dict[str, Any] = {name: "huge"}
+    with pytest.raises(ValueError, match=rf"{name}: found \['huge'\], expected some of"):
+        build_orsanet(8, **words)
+
+
+def test_pictures_of_another_size_have_no_priors(large: ORSANet) -> None:
+    with pytest.raises(ValueError, match=r"images: found \(1, 3, 112, 112\), expected"):
+        large(torch.zeros(1, 3, 112, 112))
 
 
 def test_the_query_projection_is_a_layer_of_its_own() -> None:

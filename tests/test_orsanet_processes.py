@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from noise_cache import noise_cache
 
 from occlufer.orsanet.checkpoint import load_checkpoint
 
-SIZE, SAMPLES, BATCH = 112, 160, 8
+SAMPLES, BATCH = 160, 8
 COMMAND = ("baseline-train", "--device", "cpu", "--epochs", "1")
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """Return a cache of noise; twenty batches to train on."""
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for split, count in (("train", SAMPLES), ("validation", 16)):
-        labels = np.arange(count) % 8
-        arrays = {
-            "images": rng.integers(0, 255, (count, SIZE, SIZE, 3), np.uint8),
-            "labels": labels,
-            "soft_labels": np.eye(8, dtype=np.float32)[labels],
-            "landmarks": rng.random((count, 68, 2), np.float32),
-            "semantic": rng.random((count, 2, 11, 28, 28), np.float32).astype(np.float16),
-            "landmark_features": rng.random((count, 2, 68, 7, 7), np.float32).astype(np.float16),
-            "ids": np.array([f"{split}{n}" for n in range(count)]),
-        }
-        for name, array in arrays.items():
-            np.save(folder / f"{split}_{name}.npy", array)
-    priors = {"semantic": "noise", "landmark_features": "noise"}
-    facts = {"key": "0" * 64, "image_size_px": SIZE, "priors": priors}
-    (folder / "cache.json").write_text(json.dumps(facts), encoding="utf-8")
-    return folder
+    return noise_cache(tmp_path / "cache", SAMPLES, 16)
 
 
 # In single precision, where sums in another order round otherwise, Adam makes a step of full length

@@ -13,6 +13,7 @@ import torch
 from hub_server import TOKEN, Hub
 from huggingface_hub import ModelCard
 from safetensors.torch import load as read_tensors
+from safetensors.torch import save_file
 from torch import nn
 
 from occlufer.errors import MissingError
@@ -119,6 +120,16 @@ def test_what_is_pushed_to_the_hub_comes_back_to_the_bit(hub: Hub, tmp_path: Pat
     assert torch.equal(logits_of(loaded), logits_of(run.model))
     assert not loaded.training
     assert loaded.labels == LABELS
+
+
+def test_a_file_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    shared(run_of(tmp_path / "run").checkpoint).save_pretrained(tmp_path / "saved")
+    path = tmp_path / "saved" / "model.safetensors"
+    tensors = read_tensors(path.read_bytes())
+    save_file({k: x for k, x in tensors.items() if k != "head.linear.weight"}, path)
+    with pytest.raises(RuntimeError, match=r"head\.linear\.weight"):
+        SharedORSANet.from_pretrained(tmp_path / "saved")
 
 
 def test_what_is_pushed_is_config_weights_and_the_run_s_card_and_names_no_place(

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noise_cache import noise_cache
 
-from occlufer.builders.synthetic import MEAN_FACE68
+from occlufer.cli import main
 from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.orsanet import figures, train
 from occlufer.orsanet.checkpoint import load_checkpoint
 from occlufer.orsanet.config import PRESETS, TrainConfig, config_from_preset
-from occlufer.orsanet.priors import mirror_landmarks, point_maps
+from occlufer.orsanet.processes import Processes
 from occlufer.orsanet.setup import settled
 from occlufer.orsanet.train import baseline_train
 from occlufer.schema import LABELS
-
-SIZE = 112
 
 
 @pytest.fixture(autouse=True)
@@ -40,30 +41,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a prepared cache of noise, brighter with the class; 16 to train, 8 to validate."""
-    folder = tmp_path_factory.mktemp("cache")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 16), ("validation", 8)):
-        labels = np.arange(count) % 8
-        images = rng.integers(0, 60, (count, SIZE, SIZE, 3)) + 24 * labels[:, None, None, None]
-        landmarks = np.repeat((MEAN_FACE68 * 0.6 + 0.2)[None], count, axis=0).astype(np.float32)
-        arrays = {
-            "images": images.astype(np.uint8),
-            "labels": labels.astype(np.int64),
-            "landmarks": landmarks,
-            "soft_labels": np.eye(8, dtype=np.float32)[labels],
-            "semantic": rng.random((count, 2, 11, 28, 28)).astype(np.float16),
-            "landmark_features": np.stack(
-                [point_maps(landmarks), point_maps(mirror_landmarks(landmarks))], axis=1
-            ).astype(np.float16),
-            "ids": np.array([f"{split}{n}" for n in range(count)]),
-        }
-        for name, array in arrays.items():
-            np.save(folder / f"{split}_{name}.npy", array)
-    priors = {"semantic": "noise", "landmark_features": "points"}
-    facts = {"key": "0" * 64, "image_size_px": SIZE, "priors": priors}
-    (folder / "cache.json").write_text(json.dumps(facts), encoding="utf-8")
-    return folder
+    """Return a cache of noise; 16 to train, 8 to validate."""
+    return noise_cache(tmp_path_factory.mktemp("cache"), 16, 8)
 
 
 def config(cache: Path, out: Path, epochs: int = 1, optimizer: str = "adam") -> TrainConfig:
@@ -104,6 +83,49 @@ def test_a_run_leaves_checkpoint_metrics_and_figures(cache: Path, tmp_path: Path
     assert (metrics["seed"], metrics["device"]) == (3, "cpu")
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_finished_run_that_goes_on_counts_as_stopped_until_its_end(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline_train(config(cache, tmp_path, 1))
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        baseline_train(replace(config(cache, tmp_path, 2), resume=True))
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match="found a run that was stopped"):
+        baseline_train(config(cache, tmp_path, 2))
+    assert baseline_train(replace(config(cache, tmp_path, 2), resume=True)).metrics["epochs"] == 2
+
+
+def test_gradients_that_are_never_numbers_stop_a_run_of_half_precision(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflowing(logits: torch.Tensor, _: Any) -> torch.Tensor:
+        # The root has no gradient at zero; the loss itself is a number.
+        return (logits * 0).sum().clamp(min=0).sqrt() + 1
+
+    monkeypatch.setattr(train, "_loss", lambda *_, **__: overflowing)
+    half = replace(config(cache, tmp_path, 30), precision="float16")
+    with pytest.raises(OccluferError, match=r"found loss nan, expected a number; samples train"):
+        baseline_train(half)
+
+
+def test_a_stop_before_the_first_step_is_not_swallowed(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the signal did not end it")
+
+    monkeypatch.setattr(train, "opened_cache", stopped)
+    command = ["baseline-train", "--data", str(cache), "--out", str(tmp_path / "out")]
+    assert main(command) == 130
+    assert "interrupted; nothing was learned yet" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on_from_its_last_epoch(
@@ -173,7 +195,7 @@ def test_presets_take_the_priors_that_a_cache_has_and_say_so(
     found = settled(config_from_preset(preset, cache, Path("out")))
     assert (found.semantic_prior, found.landmark_prior) == ("maps", "points")
     assert "MobileFaceNet" in caplog.text
-    assert ("SegFace" in caplog.text) == (preset == "released")
+    assert "SegFace" in caplog.text
 
 
 def test_soft_labels_are_what_is_learned(cache: Path, tmp_path: Path) -> None:
@@ -211,7 +233,7 @@ def test_resuming_what_does_not_fit_is_refused(cache: Path, tmp_path: Path) -> N
     with pytest.raises(MissingError, match=r"last\.pt: found nothing"):
         baseline_train(asked)
     (tmp_path / "last.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(UsageError, match="found no checkpoint of occlufer"):
+    with pytest.raises(UsageError, match="found a file that cannot be read safely"):
         baseline_train(asked)
     baseline_train(config(cache, tmp_path))
     with pytest.raises(UsageError, match="found a run with seed 3, expected 4"):
@@ -254,6 +276,8 @@ def test_without_matplotlib_there_are_no_figures_but_a_line(
         ("seed", -1, "seed: found -1, expected 0 or more"),
         ("decay", 1.5, "decay: found 1.5, expected more than 0, at most 1"),
         ("erase_probability", 2, "erase_probability: found 2, expected 0 to 1"),
+        ("ir50", Path("ir50.pth"), "ir50: found it with size 'demo', expected small, base or"),
+        ("mobilefacenet", Path("m.pth"), "mobilefacenet: found it with landmark_prior 'points'"),
     ],
 )
 def test_values_out_of_range_are_refused(field: str, value: object, message: str) -> None:
@@ -271,3 +295,73 @@ def test_every_preset_is_a_valid_config(preset: str) -> None:
 def test_an_unknown_preset_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="preset: found 'mine', expected one of"):
         config_from_preset("mine", Path("data"), Path("out"))
+
+
+WITHOUT = """
+import sys
+for name in ("requests", "PIL", "pyarrow", "datasets", "pandas", "numba", "cv2", "scipy", "tqdm",
+             "huggingface_hub", "safetensors", "matplotlib", "imagehash"):
+    sys.modules[name] = None
+from occlufer.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_cache_trains_where_torch_and_numpy_are_alone(
+    preset: str, cache: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    shutil.copytree(cache, folder)
+    size = PRESETS[preset].get("image_size_px", 112)
+    for split in ("train", "validation"):
+        path = folder / f"{split}_images.npy"
+        np.save(path, np.load(path).repeat(size // 112, axis=1).repeat(size // 112, axis=2))
+    facts = json.loads((folder / "cache.json").read_text(encoding="utf-8"))
+    text = json.dumps({**facts, "image_size_px": size})
+    (folder / "cache.json").write_text(text, encoding="utf-8")
+    options = ["--data", str(folder), "--out", str(tmp_path / "out"), "--preset", preset]
+    options += ["--size", "demo", "--epochs", "1", "--device", "cpu"]
+    command = [sys.executable, "-c", WITHOUT, "baseline-train", *options]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "best.pt").is_file()
+
+
+def test_weights_that_a_cache_has_no_use_for_are_refused(cache: Path) -> None:
+    settings = replace(config_from_preset("released", cache, Path("out")), segface=Path("s.pt"))
+    with pytest.raises(UsageError, match=r"segface: found s.pt, expected none, for .* is a cache"):
+        settled(settings)
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="batch_size: found 8, expected a multiple of the 3"):
+        train.prepared(config(cache, tmp_path), Processes(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        ("missing", MissingError, "train_semantic.npy: found nothing, expected an array"),
+        ("cut", UsageError, "train_semantic.npy: found a damaged array"),
+        ("fewer", UsageError, "train_semantic.npy: found 15 samples, expected 16"),
+        ("older", UsageError, "cache.json: found a cache of version 3, expected"),
+    ],
+)
+def test_a_damaged_cache_is_named(
+    cache: Path, tmp_path: Path, damage: str, error: type[Exception], message: str
+) -> None:
+    folder = tmp_path / "cache"
+    shutil.copytree(cache, folder)
+    path, facts = folder / "train_semantic.npy", folder / "cache.json"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "fewer":
+        np.save(path, np.load(path)[:15])
+    else:
+        told = json.loads(facts.read_text(encoding="utf-8"))
+        facts.write_text(json.dumps({**told, "version": 3}), encoding="utf-8")
+    with pytest.raises(error, match=message):
+        baseline_train(config(folder, tmp_path / "out"))

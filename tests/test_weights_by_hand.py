@@ -11,6 +11,7 @@ import torch
 
 from occlufer import cli
 from occlufer.orsanet.mobilefacenet import MobileFaceNet
+from occlufer.orsanet.segface import build_segface
 
 Capture = pytest.CaptureFixture[str]
 
@@ -47,3 +48,12 @@ def test_verifying_reads_every_tensor(tmp_path: Path, capsys: Capture) -> None:
 def test_pulling_them_says_that_a_person_has_to(tmp_path: Path, capsys: Capture) -> None:
     assert cli.main(["weights", "pull", "segface", "--weights-dir", str(tmp_path)]) == 3
     assert "segface: fetch it yourself, linked from the README" in capsys.readouterr().err
+
+
+def test_a_segface_of_another_set_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    with torch.device("meta"):
+        state = build_segface(19).state_dict()
+    tensors = {name: torch.zeros(x.shape, dtype=x.dtype) for name, x in state.items()}
+    torch.save({"state_dict_backbone": tensors}, tmp_path / "segface_lapa.pt")
+    assert cli.main(["weights", "verify", "segface", "--weights-dir", str(tmp_path)]) == 2
+    assert "found a SegFace of 19 classes (CelebAMask-HQ)" in capsys.readouterr().err
