@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from occlufer.election import elect, shares
-from occlufer.record import Record
+from occlufer.record import Record, image_sha256
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import Workspace
 
@@ -93,7 +93,7 @@ def index_row(sample: Sample, place: tuple[str, str], workspace: Workspace) -> d
         "split": split,
         **_facts(sample, workspace),
         "content": facts.content,
-        "source_sha256": sample.image.partition(".")[0],
+        "source_sha256": image_sha256(sample.image),
         "crop_box": faces.get("cut") or [],
         "url": (facts.evidence or {}).get("url"),
     }

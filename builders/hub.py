@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
 from .columns import PIXELS
 from .documents import write_documents
-from .shards import ROWS_PER_GROUP, file_sha256, write_rows
+from .shards import ROWS_PER_GROUP, write_rows
 from .tombstones import TAKEDOWN_NAME
 
 log = logging.getLogger(__name__)

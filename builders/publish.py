@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
+from occlufer.digest import file_sha256
 from occlufer.errors import GateError
 from occlufer.label_account import read_account
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder, made_with
@@ -33,7 +34,7 @@ from .leaks import params as leaks_params
 from .occlusion import params as occlusion_params
 from .occlusion_lists import read_lists
 from .parts import params as parts_params
-from .shards import file_sha256, write_rows
+from .shards import write_rows
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 from .takedown import params as takedown_params

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
+from occlufer.digest import file_sha256
 from occlufer.engine import map_local
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.images import ImageStore
@@ -25,7 +26,6 @@ from .rebuild_read import Copy, Found, read_recipe_pixels, read_source
 from .rebuild_recipe import Key, Recipe, Wanted, read_recipe
 from .rebuild_sources import Opened, Paths, open_sources, paths_given
 from .rebuild_write import Rebuilt, write
-from .shards import file_sha256
 from .swap import restore, swap_into_place
 from .tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
 

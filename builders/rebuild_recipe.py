@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
 from .columns import index_features
 from .cut import Square
-from .shards import file_sha256
 from .verify_files import read_lock
 from .verify_shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from occlufer.digest import file_sha256
 from occlufer.errors import GateError
 from occlufer.images import ImageStore
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
@@ -26,7 +27,7 @@ from .rebuild_attribution import write_attribution
 from .rebuild_lock import Tally, lock_of_part
 from .rebuild_read import Copy
 from .rebuild_recipe import Recipe, Wanted, rows_of
-from .shards import ROWS_PER_GROUP, file_sha256, write_rows
+from .shards import ROWS_PER_GROUP, write_rows
 from .takedown import params as takedown_params
 from .tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
 from .verify_shards import Row

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from occlufer.config import BuildConfig
-from occlufer.record import CONTENTS, Record, Reject, Result, image_key
+from occlufer.record import CONTENTS, Record, Reject, Result, image_key, image_sha256
 from occlufer.schema import RIGHTS
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
@@ -40,7 +40,7 @@ def follow(workspace: Workspace, changes: Changes) -> Update | None:
     if len(changes.images) > FEW_IMAGES:
         return None
     catalog = workspace.catalog
-    touched = {_sha256(image) for image in changes.images}
+    touched = {image_sha256(image) for image in changes.images}
     images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
     held = catalog.holders_of(images)
     blocked = _blocked(catalog.records_without_image(touched))
@@ -51,7 +51,7 @@ def follow(workspace: Workspace, changes: Changes) -> Update | None:
 def _rights(held: Iterable[tuple[str, list[Record]]], blocked: dict[str, str]) -> Iterator[Result]:
     """Yield the rights of images, which come in order with their holders, all of the same bytes."""
     # Crop and photograph of the same bytes are neighbours in the order of images.
-    for sha256, same in itertools.groupby(held, key=lambda pair: _sha256(pair[0])):
+    for sha256, same in itertools.groupby(held, key=lambda pair: image_sha256(pair[0])):
         images = list(same)
         records = [record for _, holders in images for record in holders]
         strictest = max(records, key=lambda record: RIGHTS.index(record.facts.rights))
@@ -72,7 +72,3 @@ def _blocked(records: Iterable[Record]) -> dict[str, str]:
         for record in records
         if record.facts.rights == BLOCKED
     }
-
-
-def _sha256(image: str) -> str:
-    return image.partition(".")[0]

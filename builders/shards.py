@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,12 +20,3 @@ def write_rows(path: Path, schema: Any, rows: Iterable[Mapping[str, Any]]) -> No
     with pq.ParquetWriter(path, schema, compression="snappy", write_page_index=True) as writer:
         while group := list(islice(rest, ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=schema))
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for block in iter(partial(file.read, 1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 from occlufer.config import BuildConfig
 from occlufer.errors import UsageError
 from occlufer.pipeline import stages_before
-from occlufer.record import CONTENTS, Reject, Result, image_key
+from occlufer.record import CONTENTS, Reject, Result, image_key, image_sha256
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
@@ -86,7 +86,7 @@ def follow(workspace: Workspace, changes: Changes, tombstones: Tombstones) -> Up
     if len(changes.images) > FEW_IMAGES:
         return None
     catalog = workspace.catalog
-    touched = {sha256_of(image) for image in changes.images}
+    touched = {image_sha256(image) for image in changes.images}
     images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
     passing = catalog.passing_among(sorted(images), AFTER)
     gone = {image for image, _ in catalog.values("takedown", sorted(images - passing))}
@@ -110,7 +110,7 @@ def _results(
     """Yield the results of images, which come in order: those of the same bytes side by side."""
     rest = iter(images)
     # Never cut between images of the same bytes: they are decided together.
-    groups = (list(same) for _, same in itertools.groupby(rest, key=sha256_of))
+    groups = (list(same) for _, same in itertools.groupby(rest, key=image_sha256))
     while groups_now := list(itertools.islice(groups, IMAGES_AT_ONCE)):
         some = [image for same in groups_now for image in same]
         found = taken_down(workspace, some, tombstones)
@@ -141,10 +141,5 @@ def suspects(workspace: Workspace, images: list[str]) -> list[Suspect]:
         evidence = [record.facts.evidence or {} for record in holders.get(image, ())]
         urls = (str(told[key]) for told in evidence for key in ("url", "page") if told.get(key))
         words = {name: from_hex(hashes[image][name]) for name in VIEWS}
-        found.append(Suspect((sha256_of(image), crops[image]), tuple(urls), words))
+        found.append(Suspect((image_sha256(image), crops[image]), tuple(urls), words))
     return found
-
-
-def sha256_of(image: str) -> str:
-    """Return the sha256 of an image's bytes."""
-    return image.partition(".")[0]

@@ -21,6 +21,7 @@ from PIL import Image
 from occlufer.config import BuildConfig, DedupConfig, FacesConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import DamagedImageError
+from occlufer.record import image_sha256
 from occlufer.workspace import Workspace, held, open_built
 
 from .clusters import Verifier, limits
@@ -38,7 +39,6 @@ from .takedown import (
     HASHED,
     IMAGES_AT_ONCE,
     check_place,
-    sha256_of,
     taken_down,
     tombstones_of,
 )
@@ -157,7 +157,7 @@ class _Maker:
             sha256s.add(hashlib.sha256(files[0]).hexdigest())
             images = self._of_bytes(*sha256s)
         for image in images:
-            sha256s |= {sha256_of(image), self._known()[image]}
+            sha256s |= {image_sha256(image), self._known()[image]}
             addresses |= self._addresses(image)
             files += self._stored(image)
         return self._with_looks(sha256s, addresses, files)
@@ -175,7 +175,7 @@ class _Maker:
                 wholes[views_of(look(crop).hashes)] = crop
         if self._workspace is not None and wholes:
             for image in copies(self._workspace, wholes, self._config.dedup):
-                sha256s |= {sha256_of(image), self._known()[image]}
+                sha256s |= {image_sha256(image), self._known()[image]}
         pictures = {*wholes, *(one for data in wholes.values() for one in looks_of_cuts(data))}
         return Tombstone(tuple(sorted(sha256s)), tuple(sorted(addresses)), tuple(sorted(pictures)))
 
@@ -195,7 +195,7 @@ class _Maker:
     def _of_bytes(self, sha256: str) -> list[str]:
         """Return the images of these bytes, or with this crop."""
         known = self._known().items()
-        return [image for image, crop in known if sha256 in (sha256_of(image), crop)]
+        return [image for image, crop in known if sha256 in (image_sha256(image), crop)]
 
     def _at(self, address: str) -> list[str]:
         """Return the images that came from an address, or stand on the page there."""
@@ -220,7 +220,7 @@ class _Maker:
     def _stored(self, image: str) -> list[bytes]:
         """Return the bytes of an image and its crop, as far as the workspace still has them."""
         files = []
-        for sha256 in (sha256_of(image), self._known()[image]):
+        for sha256 in (image_sha256(image), self._known()[image]):
             with contextlib.suppress(DamagedImageError):
                 if self._workspace is not None:
                     files.append(self._workspace.images.get(sha256))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from occlufer.digest import file_sha256
 from occlufer.errors import MissingError, UsageError
 
 from .weights import weights_folder
@@ -83,8 +83,4 @@ def verified(name: str, weights_dir: Path | None) -> tuple[Path, str]:
         raise MissingError(f"{name}: found nothing; {how_to_get(name, weights_dir)}")
     module, function = BY_HAND[name].reader
     getattr(import_module(module), function)(path)
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return path, digest.hexdigest()
+    return path, file_sha256(path)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from occlufer.errors import OccluferError
+from occlufer.record import image_sha256
 
 
 class DamagedImageError(OccluferError):
@@ -31,7 +32,7 @@ class ImageStore:
 
     def path(self, image: str) -> Path:
         """Return where an image lies, or would lie, by its hash or its key (see `image_key`)."""
-        sha256 = image.partition(".")[0]
+        sha256 = image_sha256(image)
         return self.folder / sha256[:2] / sha256
 
     def put(self, data: bytes) -> str:

@@ -79,6 +79,11 @@ def image_key(sha256: str, content: str) -> str:
     return sha256 if content == "crop" else f"{sha256}.{content}"
 
 
+def image_sha256(image: str) -> str:
+    """Return the sha256 of an image's bytes, by its `image_key`."""
+    return image.partition(".")[0]
+
+
 @dataclass(frozen=True)
 class Record:
     """One thing a source listed: either its image (see `image_key`) or why it was rejected."""

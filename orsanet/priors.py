@@ -6,7 +6,6 @@ built-in parser's part maps and the responses to the dataset's landmarks. Each i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from occlufer.digest import file_sha256
 from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FaceParser, open_parser
 from occlufer.schema import FACE_PARTS, LANDMARK_MIRROR
 
@@ -74,7 +74,7 @@ def segface_maps(weights: Path, device: torch.device) -> Prior:
         return _numpy(F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE))
 
     shape = (PART_CHANNELS, MAP_SIZE, MAP_SIZE)
-    return Prior("part maps of SegFace", f"segface maps {sha256_of(weights)}", shape, compute)
+    return Prior("part maps of SegFace", f"segface maps {file_sha256(weights)}", shape, compute)
 
 
 def segface_features(weights: Path, device: torch.device) -> Prior:
@@ -87,7 +87,7 @@ def segface_features(weights: Path, device: torch.device) -> Prior:
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
         return _numpy(model.stage4_features(normalised(pictures, 224).to(device)))
 
-    key = f"segface features {sha256_of(weights)}"
+    key = f"segface features {file_sha256(weights)}"
     return Prior("features of SegFace's fourth stage", key, (1024, GRID, GRID), compute)
 
 
@@ -102,7 +102,7 @@ def mobilefacenet_features(weights: Path, device: torch.device) -> Prior:
         images = normalised(pictures, pictures.shape[1]).to(device)
         return _numpy(model.features(F.interpolate(images, size=(112, 112))))
 
-    key = f"mobilefacenet {sha256_of(weights)}"
+    key = f"mobilefacenet {file_sha256(weights)}"
     return Prior("features of MobileFaceNet", key, (512, GRID, GRID), compute)
 
 
@@ -172,15 +172,6 @@ def normalised(pictures: Pictures, side: int) -> Tensor:
         images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
     return (images - mean) / std
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _numpy(x: Tensor) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from occlufer.digest import file_sha256
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES, FaceParser
 
 from .priors import IMAGENET_MEAN, IMAGENET_STD
@@ -83,7 +83,7 @@ def open_segface(weights: Path) -> FaceParser:
             found[rows] = _parse(model, faces_rgb[rows])
         return found, None
 
-    return FaceParser("segface", _sha256(weights), INPUT_PX, parse)
+    return FaceParser("segface", file_sha256(weights), INPUT_PX, parse)
 
 
 def to_parsed(probabilities: Tensor) -> Tensor:
@@ -116,11 +116,3 @@ def _parse(model: SegFace, faces_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     # Averaged after the softmax: a cell's mean logit says nothing of how much of it is what.
     maps: NDArray[np.float32] = area_mean(to_parsed(probabilities), MAP_PX).numpy()
     return maps
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
