@@ -18,8 +18,8 @@ from .hashes import Look, look
 from .pixels import BadImageError
 from .takedown import HASHED, IMAGES_AT_ONCE, taken_down
 from .tombstones import TAKEDOWN_NAME, Suspect, TakenDown, Tombstones, hits, read_tombstones
-from .verify_files import read_lock
-from .verify_shards import DamagedShardError, Row, Shard, batches, shards_of
+from .verify.files import read_lock
+from .verify.shards import DamagedShardError, Row, Shard, batches, shards_of
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from occlufer.lock import LOCK_NAME, config_folder
 from occlufer.schema import LABELS, SPLITS
 
 from .columns import PIXELS
-from .verify_schema import METADATA_KEY
-from .verify_shards import DamagedShardError, Row, batches, read_schema
+from .verify.schema import METADATA_KEY
+from .verify.shards import DamagedShardError, Row, batches, read_schema
 
 KEY = "sha256"
 # What is told by itself, or is the sample itself.

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from occlufer.remembering import remember
 
     kinds = {kind: getattr(arguments, kind) for kind in KINDS if getattr(arguments, kind)}
-    coverage = import_module("occlufer.builders.rebuild").rebuild(
+    coverage = import_module("occlufer.builders.rebuild.rebuild").rebuild(
         arguments.recipe,
         kinds,
         arguments.source,

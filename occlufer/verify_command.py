@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Verify the folder and print what is wrong; raises GateError if anything is."""
     from importlib import import_module
 
-    verify = import_module("occlufer.builders.verify").verify
+    verify = import_module("occlufer.builders.verify.verify").verify
     verdict = verify(arguments.path, arguments.workers)
     print(json.dumps(verdict.to_json(), sort_keys=True) if arguments.json else _text(verdict))
     if verdict.faults:

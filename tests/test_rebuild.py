@@ -30,20 +30,20 @@ from rebuilding import (
 )
 
 from occlufer import cli
-from occlufer.builders import rebuild as rebuild_module
 from occlufer.builders.attribution import attribution_lines
 from occlufer.builders.census import Published
 from occlufer.builders.pixels import decode_rgb
-from occlufer.builders.rebuild import rebuild
-from occlufer.builders.rebuild_account import Coverage
-from occlufer.builders.rebuild_attribution import write_attribution
-from occlufer.builders.rebuild_lock import Tally, lock_of_part
-from occlufer.builders.rebuild_recipe import Recipe
-from occlufer.builders.rebuild_sources import open_sources, paths_given
-from occlufer.builders.rebuild_write import shard_rows
+from occlufer.builders.rebuild import rebuild as rebuild_module
+from occlufer.builders.rebuild.account import Coverage
+from occlufer.builders.rebuild.attribution import write_attribution
+from occlufer.builders.rebuild.lock import Tally, lock_of_part
+from occlufer.builders.rebuild.rebuild import rebuild
+from occlufer.builders.rebuild.recipe import Recipe
+from occlufer.builders.rebuild.sources import open_sources, paths_given
+from occlufer.builders.rebuild.write import shard_rows
 from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.builders.tombstones import Tombstone
-from occlufer.builders.verify import verify
+from occlufer.builders.verify.verify import verify
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import Lock
 from occlufer.rebuild_command import KINDS

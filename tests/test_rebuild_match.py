@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.rebuild_match import COPY_BITS, MARGIN, NAMED_BITS, Near, choose
+from occlufer.builders.rebuild.match import COPY_BITS, MARGIN, NAMED_BITS, Near, choose
 
 
 def near(bits: int, rival: int = 64, named: bool = False, row: int = 0, copy: str = "a") -> Near:

@@ -33,7 +33,7 @@ from occlufer.builders.takedown import AFTER, TAKEN_DOWN, find_taken_down, follo
 from occlufer.builders.takedown_add import add, named_by
 from occlufer.builders.takedown_check import check_folder, check_workspace
 from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstones, read_tombstones
-from occlufer.builders.verify import verify
+from occlufer.builders.verify.verify import verify
 from occlufer.config import BuildConfig, SourceConfig, load_config
 from occlufer.errors import MissingError, UsageError
 from occlufer.pipeline import stages_before

@@ -27,10 +27,10 @@ from PIL import Image
 from occlufer import cli
 from occlufer.build import build
 from occlufer.builders.documents import DOCUMENTS, write_documents
-from occlufer.builders.fault import Fault
-from occlufer.builders.verify import Verdict, verify
-from occlufer.builders.verify_files import SHAPES
-from occlufer.builders.verify_paths import local_path, path_within
+from occlufer.builders.verify.fault import Fault
+from occlufer.builders.verify.files import SHAPES
+from occlufer.builders.verify.paths import local_path, path_within
+from occlufer.builders.verify.verify import Verdict, verify
 from occlufer.config import BuildConfig, SourceConfig, load_config
 from occlufer.errors import MissingError
 from occlufer.lock import Lock

@@ -11,10 +11,10 @@ from typing import Any
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
 from occlufer.schema import LABELS, SPLITS
 
-from .columns import PIXELS
+from ..columns import PIXELS
 from .fault import Fault, shown
-from .verify_shards import Row, Shard
-from .verify_sides import MAIN
+from .shards import Row, Shard
+from .sides import MAIN
 
 Record = tuple[str, str]
 """(source, source_id)"""

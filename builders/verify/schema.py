@@ -9,9 +9,9 @@ from typing import Any
 from occlufer.lock import INDEX
 from occlufer.schema import LABELS
 
-from .columns import PIXELS, features, index_features
+from ..columns import PIXELS, features, index_features
 from .fault import Fault, first_line, shown
-from .verify_paths import path_faults
+from .paths import path_faults
 
 METADATA_KEY = b"huggingface"
 # What a row must have to be looked at.

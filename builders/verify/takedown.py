@@ -8,9 +8,9 @@ from pathlib import Path
 from occlufer.errors import UsageError
 from occlufer.lock import LOCK_NAME, Lock
 
+from ..takedown_check import Named
+from ..tombstones import TAKEDOWN_NAME, Tombstones, read_tombstones
 from .fault import Fault, shown
-from .takedown_check import Named
-from .tombstones import TAKEDOWN_NAME, Tombstones, read_tombstones
 
 
 def folder_tombstones(folder: Path, lock: Lock) -> tuple[Tombstones, list[Fault]]:

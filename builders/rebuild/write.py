@@ -18,19 +18,19 @@ from occlufer.images import ImageStore
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
 from occlufer.progress import progress
 
-from .attribution import FILE_NAME as ATTRIBUTION_NAME
-from .columns import PIXELS, features, index_features
-from .documents import write_documents
-from .publish import SHARD_BYTES
-from .rebuild_account import MISSING_NAME, write_missing
-from .rebuild_attribution import write_attribution
-from .rebuild_lock import Tally, lock_of_part
-from .rebuild_read import Copy
-from .rebuild_recipe import Recipe, Wanted, rows_of
-from .shards import ROWS_PER_GROUP, write_rows
-from .takedown import params as takedown_params
-from .tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
-from .verify_shards import Row
+from ..attribution import FILE_NAME as ATTRIBUTION_NAME
+from ..columns import PIXELS, features, index_features
+from ..documents import write_documents
+from ..publish import SHARD_BYTES
+from ..shards import ROWS_PER_GROUP, write_rows
+from ..takedown import params as takedown_params
+from ..tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
+from ..verify.shards import Row
+from .account import MISSING_NAME, write_missing
+from .attribution import write_attribution
+from .lock import Tally, lock_of_part
+from .read import Copy
+from .recipe import Recipe, Wanted, rows_of
 
 log = logging.getLogger(__name__)
 

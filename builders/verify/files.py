@@ -10,9 +10,9 @@ from typing import Any
 from occlufer.digest import file_sha256
 from occlufer.lock import LOCK_NAME, Lock
 
-from .documents import CARD_NAME, DOCUMENTS
+from ..documents import CARD_NAME, DOCUMENTS
 from .fault import Fault, first_line, shown
-from .verify_paths import path_faults, text_faults
+from .paths import path_faults, text_faults
 
 # What the Hub and its clients put beside a dataset that was uploaded or fetched.
 OF_THE_HUB = (".gitattributes", ".git", ".cache")

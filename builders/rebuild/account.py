@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .rebuild_read import BLOCKED, READ, UNREADABLE, Copy, Found
-from .rebuild_recipe import Wanted
+from .read import BLOCKED, READ, UNREADABLE, Copy, Found
+from .recipe import Wanted
 
 MISSING_NAME = "missing.csv"
 COLUMNS = ("config", "split", "source", "source_id", "reason")

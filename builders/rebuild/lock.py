@@ -10,10 +10,10 @@ from typing import Any
 from occlufer.lock import Lock, made_with
 from occlufer.schema import LABELS, RIGHTS
 
-from .rebuild_read import Copy
-from .verify_shards import Row
-from .verify_sides import MAIN
-from .verify_totals import REBUILT
+from ..verify.shards import Row
+from ..verify.sides import MAIN
+from ..verify.totals import REBUILT
+from .read import Copy
 
 # Who gave a label, where rows are missing and an index does not say whose label theirs was.
 UNTOLD = "untold"

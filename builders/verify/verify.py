@@ -18,20 +18,20 @@ from occlufer.errors import MissingError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 from occlufer.progress import progress
 
-from .columns import PIXELS
-from .documents import CARD_NAME
+from ..columns import PIXELS
+from ..documents import CARD_NAME
+from ..takedown_check import Named
+from ..tombstones import Tombstones
+from .card import card_faults, read_header
+from .documents import document_faults
 from .fault import Fault
-from .takedown_check import Named
-from .tombstones import Tombstones
-from .verify_card import card_faults, read_header
-from .verify_documents import document_faults
-from .verify_files import file_faults, read_lock, text_file_faults
-from .verify_rows import Place, holes_in, row_faults, see_picture
-from .verify_schema import column_faults, schema_faults
-from .verify_shards import ENDING, DamagedShardError, Row, Shard, batches, read_schema, shards_of
-from .verify_sides import Sides
-from .verify_takedown import folder_tombstones, takedown_faults
-from .verify_totals import Totals
+from .files import file_faults, read_lock, text_file_faults
+from .rows import Place, holes_in, row_faults, see_picture
+from .schema import column_faults, schema_faults
+from .shards import ENDING, DamagedShardError, Row, Shard, batches, read_schema, shards_of
+from .sides import Sides
+from .takedown import folder_tombstones, takedown_faults
+from .totals import Totals
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from occlufer.engine import map_local
 from occlufer.images import ImageStore
 from occlufer.progress import progress
 
-from .hash_table import Hashes
-from .metadata import without_metadata
-from .pixels import BadImageError, Pixels, decode_rgb, encode_png
-from .rebuild_match import NAMED_BITS, Near, choose, is_able
-from .rebuild_read import (
+from ..hash_table import Hashes
+from ..metadata import without_metadata
+from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
+from ..search import distances
+from ..sources.entry import Entry
+from .match import NAMED_BITS, Near, choose, is_able
+from .read import (
     UNREADABLE,
     Copy,
     Found,
@@ -27,10 +29,8 @@ from .rebuild_read import (
     cut_of,
     phash_of,
 )
-from .rebuild_recipe import Key, Wanted
-from .rebuild_sources import Opened
-from .search import distances
-from .sources.entry import Entry
+from .recipe import Key, Wanted
+from .sources import Opened
 
 # So many squares at most are cut out of photographs of other names than their rows'.
 CUTS_TRIED = 100_000

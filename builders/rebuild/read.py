@@ -18,15 +18,15 @@ from occlufer.images import ImageStore
 from occlufer.lock import INDEX
 from occlufer.progress import progress
 
-from .columns import PIXELS
-from .cut import cut_square
-from .hashes import hash_images
-from .metadata import without_metadata
-from .pixels import BadImageError, Pixels, decode_rgb, encode_png
-from .rebuild_recipe import Key, Recipe, Wanted
-from .rebuild_sources import Opened
-from .sources.entry import Entry
-from .verify_shards import DamagedShardError, batches, shards_of
+from ..columns import PIXELS
+from ..cut import cut_square
+from ..hashes import hash_images
+from ..metadata import without_metadata
+from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
+from ..sources.entry import Entry
+from ..verify.shards import DamagedShardError, batches, shards_of
+from .recipe import Key, Recipe, Wanted
+from .sources import Opened
 
 # A recipe says how large a square has to be held in memory: never more than this.
 MOST_PIXELS = 256_000_000

@@ -10,10 +10,10 @@ from typing import Any
 
 from occlufer.lock import Lock
 
-from .documents import CARD_NAME
+from ..documents import CARD_NAME
 from .fault import Fault, first_line, shown
-from .verify_schema import different, label_faults, schema_of
-from .verify_shards import Shard, configs_of
+from .schema import different, label_faults, schema_of
+from .shards import Shard, configs_of
 
 MARK = "---\n"
 

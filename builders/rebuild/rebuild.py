@@ -18,16 +18,16 @@ from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.images import ImageStore
 from occlufer.lock import LOCK_NAME, Lock
 
-from .hashes import look
-from .rebuild_account import TAKEN_DOWN, Coverage, counted, missing_by_source, reason_of
-from .rebuild_attribution import check_attribution
-from .rebuild_looks import look_through, sought_of
-from .rebuild_read import Copy, Found, read_recipe_pixels, read_source
-from .rebuild_recipe import Key, Recipe, Wanted, read_recipe
-from .rebuild_sources import Opened, Paths, open_sources, paths_given
-from .rebuild_write import Rebuilt, write
-from .swap import restore, swap_into_place
-from .tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
+from ..hashes import look
+from ..swap import restore, swap_into_place
+from ..tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
+from .account import TAKEN_DOWN, Coverage, counted, missing_by_source, reason_of
+from .attribution import check_attribution
+from .looks import look_through, sought_of
+from .read import Copy, Found, read_recipe_pixels, read_source
+from .recipe import Key, Recipe, Wanted, read_recipe
+from .sources import Opened, Paths, open_sources, paths_given
+from .write import Rebuilt, write
 
 PICTURES_AT_ONCE = 1000
 

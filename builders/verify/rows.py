@@ -12,12 +12,12 @@ from typing import Any
 
 from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS
 
-from .columns import PIXELS
+from ..columns import PIXELS
+from ..hash_table import in_hex
+from ..hashes import Look, look
 from .fault import Fault, first_line, shown
-from .hash_table import in_hex
-from .hashes import Look, look
-from .verify_paths import path_faults
-from .verify_schema import NEEDED
+from .paths import path_faults
+from .schema import NEEDED
 
 # Shares are published with four digits, probabilities with six, both as float32.
 AGREEMENT_TOLERANCE = 6e-5

@@ -12,11 +12,11 @@ from typing import Any
 from occlufer.config import LeaksConfig
 from occlufer.lock import Lock
 
+from ..hash_table import table_of
+from ..hashes import Look
+from ..hits import NamedHashes, find_hits
 from .fault import Fault, shown
-from .hash_table import table_of
-from .hashes import Look
-from .hits import NamedHashes, find_hits
-from .verify_shards import Row, Shard
+from .shards import Row, Shard
 
 TRAIN = "train"
 LIMITS = ("phash64_bits", "phash256_bits", "part_bits")

@@ -11,7 +11,7 @@ from typing import Any
 from occlufer.lock import LOCK_NAME, Lock, config_folder
 
 from .fault import Fault, first_line, shown
-from .verify_files import is_within
+from .files import is_within
 
 SHARD = re.compile(
     r"(?P<folder>[^/]+)/(?P<split>[^/]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet"

@@ -13,9 +13,9 @@ from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, SourceConfig
 from occlufer.errors import UsageError
 from occlufer.lock import Lock
 
-from .gather import open_source
-from .sources.adapters import adapter_of
-from .sources.entry import Entry
+from ..gather import open_source
+from ..sources.adapters import adapter_of
+from ..sources.entry import Entry
 
 Paths = Mapping[str, Mapping[str, Path]]
 """{source: {"path", or another key of the source that is a path: where it is here}}"""

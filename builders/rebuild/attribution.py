@@ -9,8 +9,8 @@ from typing import Any
 
 from occlufer.errors import MissingError
 
-from .attribution import FILE_NAME, PHOTOGRAPHS, attribution_lines
-from .rebuild_recipe import Recipe
+from ..attribution import FILE_NAME, PHOTOGRAPHS, attribution_lines
+from .recipe import Recipe
 
 PHOTOGRAPHS_BEGIN = "\n## Photographs\n"
 # A photograph's line ends with its sample and its record.

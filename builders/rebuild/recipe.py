@@ -10,10 +10,10 @@ from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
-from .columns import index_features
-from .cut import Square
-from .verify_files import read_lock
-from .verify_shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
+from ..columns import index_features
+from ..cut import Square
+from ..verify.files import read_lock
+from ..verify.shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
 
 Key = tuple[str, Square | None]
 """What a picture is made of: the sha256 of its source's bytes, and the square that is cut out."""

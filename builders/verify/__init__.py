@@ -1,0 +1,1 @@
+"""Verifying a published folder: card, schema, lock, rows and pictures with one another."""
