@@ -81,7 +81,7 @@ def near_copy(rng: np.random.Generator, views64: Words, views256: Words) -> tupl
 def put(workspace: Workspace, samples: list[Drawn], crop: str) -> None:
     """Put samples into the catalog as gathering and the stages before dedup do."""
     gather(workspace, samples)
-    for stage in ("faces", "parts", "occlusion", "hashes", "rights"):
+    for stage in ("faces", "parts", "occlusion", "hashes", "takedown", "rights"):
         results = (Result(sample.image, found(sample, crop)[stage]) for sample in samples)
         workspace.catalog.put_results(stage, results)
 
@@ -101,6 +101,7 @@ def found(sample: Drawn, crop: str) -> dict[str, dict[str, Any]]:
         "parts": {"landmarks": LANDMARKS},
         "occlusion": {"ratio": 0.0},
         "hashes": hashes(sample),
+        "takedown": {},
         "rights": {"rights": "index_only"},
     }
 

@@ -22,7 +22,7 @@ from _samples import COPIES, Drawn, draw, found, gather, make, near_copy, the_pi
 from _timing import Timed, spread, timed
 from numpy.typing import NDArray
 
-from occlufer.builders import arrivals, dedup, leaks, rights
+from occlufer.builders import arrivals, dedup, leaks, rights, takedown
 from occlufer.builders.edges import Edges, Limits, near_edges
 from occlufer.builders.hash_table import HashTable, ViewTable, write_table
 from occlufer.builders.samples import read_hashes
@@ -44,7 +44,7 @@ from occlufer.workspace import Workspace, open_workspace
 SIZES = (10_000, 100_000, 1_000_000)
 REPEATS = 5
 IMAGE_STAGES = ("faces", "parts", "occlusion", "hashes")
-TIMED = (*IMAGE_STAGES, "rights", "dedup", "leaks")
+TIMED = (*IMAGE_STAGES, "takedown", "rights", "dedup", "leaks")
 STEPS = ("copy", "unlike", "gone", "nothing")
 # As many as FER2013's two tests.
 TEST_PICTURES = 7_178
@@ -135,6 +135,7 @@ class Line:
                 ImageStage(name, after, after, {}, self._look(name))
                 for name, after in before.items()
             ),
+            takedown.stage(config),
             rights.stage(config),
             dedup.stage(config),
             follower("labels", lambda image: {"label": "anger"}),

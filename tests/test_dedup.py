@@ -45,7 +45,7 @@ def add(
     height, width = pixels.shape[:2]
     faces = {"crop": image, "width": width, "height": height}
     workspace.catalog.put_results("faces", [Result(image, faces)])
-    for stage in ("parts", "occlusion", "rights"):
+    for stage in ("parts", "occlusion", "takedown", "rights"):
         workspace.catalog.put_results(stage, [Result(image)])
     hashes = find_hashes(ImageItem(image, owner, {"faces": faces}, workspace.images))
     workspace.catalog.put_results("hashes", [hashes])

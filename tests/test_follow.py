@@ -110,6 +110,7 @@ def put_found(workspace: Workspace, made: Made, crop: str, hidden: bool = False)
     catalog.put_results("faces", [Result(made.image, faces)])
     catalog.put_results("parts", [Result(made.image)])
     catalog.put_results("occlusion", [Result(made.image, {}, Reject("x") if hidden else None)])
+    catalog.put_results("takedown", [Result(made.image)])
     catalog.put_results("rights", [Result(made.image, {"rights": "index_only"})])
     hashes = {**made.hashes(), "size_bytes": made.size_bytes}
     catalog.put_results("hashes", [Result(made.image, hashes)])

@@ -85,6 +85,7 @@ def put_found(workspace: Workspace, textured: Textured) -> None:
         catalog.put_results("parts", [Result(image)])
         catalog.put_results("occlusion", [Result(image, {}, Reject("x") if number == 5 else None)])
         catalog.put_results("hashes", [Result(image, {**found, "size_bytes": 9})])
+        catalog.put_results("takedown", [Result(image)])
         catalog.put_results("rights", [Result(image, {"rights": "index_only"})])
 
 
