@@ -16,15 +16,16 @@ from occlufer.errors import GateError, MissingError, OccluferError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
 from .columns import PIXELS
-from .documents import write_documents
+from .documents import DOCUMENTS, write_documents
 from .shards import ROWS_PER_GROUP, write_rows
-from .tombstones import TAKEDOWN_NAME
+from .tombstones import TAKEDOWN_NAME, read_tombstones
+from .verify.files import is_within
 
 log = logging.getLogger(__name__)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PUBLISHABLE = "publishable"
 # What a former version left in the repository: shards of which this one has fewer, tombstones.
-STALE = ("*.parquet", TAKEDOWN_NAME)
+STALE = ("*.parquet", TAKEDOWN_NAME, "missing.csv")
 LOGIN = "run `hf auth login`, or set HF_TOKEN to a token that may write"
 AGAIN = "what was uploaded is kept, run the same command to go on"
 
@@ -51,15 +52,21 @@ class PublicCopy:
         }
 
 
-def publish_folder(folder: Path, repo_id: str, public: bool, dry_run: bool) -> dict[str, Any]:
+def publish_folder(
+    folder: Path, repo_id: str, public: bool, dry_run: bool, takedown: Path | None = None
+) -> dict[str, Any]:
     """Upload what of a published folder may be passed on, and return what that was, and where.
 
-    With `dry_run` the copy is made and nothing is sent; else it goes once it is sent. Raises
-    UsageError for a name that is none or a repository that is public without `public` being said,
-    MissingError without a dataset or a token, GateError if the folder is not what its lock says.
+    `takedown` is the file of tombstones that the folder must have been built with. With `dry_run`
+    the copy is made and nothing is sent; else it goes once it is sent. Raises UsageError for a name
+    that is none or a repository that is public without `public` being said, MissingError without a
+    dataset or a token, GateError if the folder is not what its lock says, or something was taken
+    down since it was built.
     """
     if not REPOSITORY.fullmatch(repo_id):
         raise UsageError(f"--repo-id: found {repo_id!r}, expected ORG/NAME")
+    if takedown is not None:
+        _check_taken_down(folder, takedown)
     copy = public_copy(folder)
     told = {"repo_id": repo_id, "public": public, "url": None, **copy.to_json()}
     if dry_run:
@@ -67,6 +74,17 @@ def publish_folder(folder: Path, repo_id: str, public: bool, dry_run: bool) -> d
     url = upload(copy, repo_id, public)
     shutil.rmtree(copy.folder)  # it would outlive pictures that are withdrawn later
     return told | {"url": url, "folder": None}
+
+
+def _check_taken_down(folder: Path, takedown: Path) -> None:
+    """Raise GateError if something was taken down since the folder was built."""
+    known = read_tombstones(folder / TAKEDOWN_NAME)
+    new = len(known.missing(one.bare() for one in read_tombstones(takedown).stones))
+    if new:
+        raise GateError(
+            f"{folder}: was built without {new} tombstones of {takedown}, so that what was taken "
+            "down may be in it; build again before you publish"
+        )
 
 
 # The copy -----------------------------------------------------------------------------------------
@@ -112,7 +130,7 @@ def _checked_lock(folder: Path) -> Lock:
         ) from None
     for name, sha256 in lock.files.items():
         path = folder / name
-        if not path.resolve().is_relative_to(folder):
+        if not is_within(name) or not path.resolve().is_relative_to(folder):
             raise GateError(f"{LOCK_NAME}: found the file {name!r}, expected it in the folder")
         if not path.is_file() or file_sha256(path) != sha256:
             raise GateError(f"{path}: found another file than {LOCK_NAME} names; build again")
@@ -207,6 +225,7 @@ def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
         repo_type="dataset",
         folder_path=copy.folder,
         commit_message=f"Version {version}",
+        allow_patterns=[*copy.lock.files, LOCK_NAME, *DOCUMENTS],
         delete_patterns=[*STALE],
     )
     revision = getattr(commit, "oid", None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -236,7 +237,10 @@ def write_tombstones(path: Path, lines: Iterable[str]) -> None:
     """Put a file of these lines in the place of the former one, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(lines), encoding="utf-8", newline="\n")
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())  # what was taken down cannot be looked at again
     part.replace(path)
 
 

@@ -22,13 +22,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Make the copy without pixels that must not be passed on, and upload it."""
     from importlib import import_module
 
-    folder = arguments.data
-    if folder is None:
-        from occlufer.config import config_at
+    from occlufer.config import config_at
 
-        folder = config_at(arguments.config).out
-    hub = import_module("occlufer.builders.hub")
-    told = hub.publish_folder(folder, arguments.repo_id, arguments.public, arguments.dry_run)
+    config = config_at(arguments.config)
+    told = import_module("occlufer.builders.hub").publish_folder(
+        *(arguments.data or config.out, arguments.repo_id, arguments.public, arguments.dry_run),
+        takedown=config.takedown,
+    )
     print(json.dumps(told, sort_keys=True) if arguments.json else _text(told))
 
 

@@ -17,7 +17,8 @@ from mixed import PICTURES, mixed_build
 
 from occlufer import cli
 from occlufer.builders.hub import publish_folder
-from occlufer.errors import MissingError, OccluferError, UsageError
+from occlufer.builders.tombstones import Tombstone, dated, write_tombstones
+from occlufer.errors import GateError, MissingError, OccluferError, UsageError
 from occlufer.lock import Lock
 
 Content = Callable[[Path], dict[str, bytes]]
@@ -66,6 +67,18 @@ def test_what_is_uploaded_is_the_public_copy_private_gated_and_tagged(
     assert told["url"] == f"{hub.endpoint}/datasets/{REPO}"
     assert told["folder"] is None
     assert [path.name for path in folder.parent.iterdir()] == ["occlu_fer"]
+
+
+def test_what_was_taken_down_since_the_build_is_not_uploaded(
+    hub: Hub, folder: Path, tmp_path: Path
+) -> None:
+    takedown = tmp_path / "takedown.jsonl"
+    write_tombstones(takedown, [dated(Tombstone(("ab" * 32,)), "asked").to_line()])
+    with pytest.raises(GateError, match=r"was built without 1 tombstones of .*; build again"):
+        publish_folder(folder, REPO, public=False, dry_run=False, takedown=takedown)
+    assert REPO not in hub.repositories
+    write_tombstones(takedown, [])
+    assert publish_folder(folder, REPO, public=False, dry_run=False, takedown=takedown)["url"]
 
 
 def test_it_is_public_only_when_all_is_there_and_gated(hub: Hub, folder: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -39,13 +40,19 @@ from occlufer.builders.rebuild.attribution import write_attribution
 from occlufer.builders.rebuild.lock import Tally, lock_of_part
 from occlufer.builders.rebuild.rebuild import rebuild
 from occlufer.builders.rebuild.recipe import Recipe
-from occlufer.builders.rebuild.sources import open_sources, paths_given
+from occlufer.builders.rebuild.sources import _settings, open_sources, paths_given
 from occlufer.builders.rebuild.write import shard_rows
 from occlufer.builders.sources.adapters import ADAPTERS
-from occlufer.builders.tombstones import Tombstone
+from occlufer.builders.tombstones import (
+    TAKEDOWN_NAME,
+    Tombstone,
+    read_tombstones,
+    write_tombstones,
+)
+from occlufer.builders.verify.sides import MAIN
 from occlufer.builders.verify.verify import verify
 from occlufer.errors import GateError, MissingError, UsageError
-from occlufer.lock import Lock
+from occlufer.lock import LOCK_NAME, Lock
 from occlufer.rebuild_command import KINDS
 from occlufer.record import Facts, Record
 
@@ -375,7 +382,13 @@ def test_what_was_taken_down_does_not_come_back(
     out = tmp_path / "occlu_fer"
     coverage = run(made.recipe, copies, out, takedown=takedown)
     assert coverage.missing == {"raf_db": {"taken_down": 2}}
-    assert reasons_of(out) == {(crop_name(3), "taken_down"): 1, (crop_name(7), "taken_down"): 1}
+    # Whom it was about stands in no file that may be passed on.
+    assert not reasons_of(out)
+    for path in out.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert crop_name(3).encode() not in data, path
+            assert crop_name(7).encode() not in data, path
     assert verify(out).faults == []
     with pytest.raises(MissingError, match=r"typo\.jsonl: no such file, expected tombstones"):
         run(made.recipe, copies, out, takedown=tmp_path / "typo.jsonl")
@@ -607,3 +620,59 @@ def test_who_gave_the_labels_of_a_part_is_not_made_up(made: World) -> None:
     lock = dataclasses.replace(lock, labels=labels)
     part = lock_of_part(lock, Tally(), [None] * 57)
     assert part.labels == {"from": "label_studio", "by": {"untold": 0}, "answers": 200}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "../elsewhere", "found the name '../elsewhere', expected a name within"),
+        ("name", "/elsewhere", "found the name '/elsewhere', expected"),
+        ("shards", {"../x": {"train": 1}}, "found the config '../x', expected"),
+        ("shards", {"default": {"../x": 1}}, "found the split '../x', expected"),
+    ],
+)
+def test_a_recipe_that_would_write_elsewhere_is_refused(
+    made: World, tmp_path: Path, field: str, value: Any, message: str
+) -> None:
+    recipe = index_and_lock(made, tmp_path / "recipe")
+    told = json.loads((recipe / LOCK_NAME).read_text(encoding="utf-8"))
+    told[field] = {**told[field], **value} if isinstance(value, dict) else value
+    (recipe / LOCK_NAME).write_text(json.dumps(told), encoding="utf-8")
+    before = sorted(tmp_path.parent.rglob("*"))
+    with pytest.raises(GateError, match=re.escape(message)):
+        rebuild(recipe, {}, (), tmp_path / "out")
+    assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+def test_a_record_in_both_configs_counts_in_the_default_one_whichever_comes_first() -> None:
+    row = {
+        "source": "s",
+        "source_id": "a",
+        "label": 0,
+        "rights": "index_only",
+        "sha256": "aa",
+        "occlusion_types": [],
+    }
+    rows = [row | {"config": c, "split": s} for c, s in (("a_subset", "test"), (MAIN, "train"))]
+    for order in (rows, rows[::-1]):
+        tally = Tally()
+        for one in order:
+            tally.add(one, "aa")
+        counts = tally.of_source("s")
+        assert (counts["samples"], counts["only_in_subsets"]) == (1, 0)
+
+
+def test_a_source_of_the_hub_is_read_from_a_path_instead() -> None:
+    table = {"kind": "huggingface", "name": "h", "repository": "a/b", "revision": "c"}
+    assert _settings(table, {"path": Path("here")}) == {"path": "here"}
+    assert _settings(table, {}) == {"repository": "a/b", "revision": "c"}
+
+
+def test_tombstones_of_the_folder_that_is_replaced_stay(made: World, tmp_path: Path) -> None:
+    out = tmp_path / "occlu_fer"
+    run(made.recipe, made.sources, out)
+    row = next(row for row in index_of(made.recipe) if row["source"] == "raf_db")
+    write_tombstones(out / TAKEDOWN_NAME, [Tombstone((row["source_sha256"],)).to_line()])
+    coverage = run(made.recipe, made.sources, out)
+    assert coverage.missing["raf_db"]["taken_down"] >= 1
+    assert read_tombstones(out / TAKEDOWN_NAME).files.keys() == {row["source_sha256"]}

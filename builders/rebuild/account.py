@@ -98,9 +98,14 @@ def missing_by_source(rows: Iterable[tuple[Wanted, str]]) -> dict[str, dict[str,
 
 
 def write_missing(folder: Path, rows: Iterable[tuple[Wanted, str]]) -> None:
-    """Write missing.csv: a line for every row that is left out, and why."""
+    """Write missing.csv: a line for every row that is left out, and why.
+
+    What was taken down is counted in the coverage alone: the file may be passed on.
+    """
     with (folder / MISSING_NAME).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row, reason in rows:
+            if reason == TAKEN_DOWN:
+                continue
             writer.writerow([row.config, row.split, row.source, row.source_id, reason])

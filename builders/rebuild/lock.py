@@ -38,7 +38,10 @@ class Tally:
         main = row["config"] == MAIN
         if main:
             self.occlusions.update(row["occlusion_types"] or ["none"])
-        self._records.setdefault((row["source"], row["source_id"]), (main, row["rights"]))
+        record = (row["source"], row["source_id"])
+        # A record of the default config counts there, wherever else it is.
+        if main or record not in self._records:
+            self._records[record] = main, row["rights"]
 
     def of_source(self, source: str) -> dict[str, Any]:
         """Return the counts of a source, as the lock has them."""

@@ -51,7 +51,7 @@ def rebuild(
     out = (out or Path(recipe.lock.name)).resolve()
     _check_out(out, recipe)
     check_attribution(recipe)
-    tombstones = _tombstones(recipe, takedown)
+    tombstones = _tombstones(recipe, takedown).plus(read_tombstones(out / TAKEDOWN_NAME).stones)
     needed = Counter(row.source for row in recipe.wanted)
     paths = paths_given(recipe.lock, kinds, named)
     _check_apart(out, paths)

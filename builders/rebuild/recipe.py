@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
+from occlufer.schema import SPLITS
 
 from ..columns import index_features
 from ..cut import Square
-from ..verify.files import read_lock
+from ..subsets import SPLIT as SUBSET_SPLIT
+from ..verify.files import is_within, read_lock
 from ..verify.shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
+
+CONFIG = re.compile(r"[A-Za-z0-9_]+")
+ALL_SPLITS = (*SPLITS, SUBSET_SPLIT)
 
 Key = tuple[str, Square | None]
 """What a picture is made of: the sha256 of its source's bytes, and the square that is cut out."""
@@ -80,11 +86,16 @@ def read_recipe(folder: Path) -> Recipe:
     wanted: list[Wanted] = []
     for shard in shards:
         path = _checked(folder, shard, lock)
+        here = len(wanted)
         parts.append(Part(path, shard.split, len(wanted)))
         try:
             wanted += _wanted(path)
         except DamagedShardError as error:
             raise GateError(f"{path}: found no index that can be read ({error})") from None
+        for row in wanted[here:]:
+            if row.split != shard.split or row.split not in lock.shards.get(row.config, {}):
+                found = f"a row of {row.config!r}, {row.split!r}"
+                raise GateError(f"{path}: found {found}, expected rows of {shard.split!r} alone")
     return Recipe(folder, lock, tuple(parts), tuple(wanted))
 
 
@@ -102,7 +113,19 @@ def _lock(folder: Path) -> Lock:
     lock, faults = read_lock(folder)
     if lock is None:
         raise GateError(faults[0].line())
+    _check_names(folder, lock)
     return lock
+
+
+def _check_names(folder: Path, lock: Lock) -> None:
+    """Raise GateError for a name by which files would be written elsewhere than in the folder."""
+    named = [("name", lock.name, PurePosixPath(lock.name).name == lock.name)]
+    named += [("config", config, bool(CONFIG.fullmatch(config))) for config in lock.shards]
+    named += [("split", split, split in ALL_SPLITS) for s in lock.shards.values() for split in s]
+    for what, name, holds in named:
+        if not holds or not is_within(name) or name in ("", "."):
+            place = folder / LOCK_NAME
+            raise GateError(f"{place}: found the {what} {name!r}, expected a name within a folder")
 
 
 def _checked(folder: Path, shard: Shard, lock: Lock) -> Path:

@@ -71,7 +71,8 @@ def open_sources(lock: Lock, paths: Paths, needed: Counter[str]) -> list[Opened]
     for name, table in _tables(lock).items():
         fields = {f.name for f in dataclasses.fields(adapter_of(table["kind"], name).Settings)}
         given = paths.get(name, {})
-        if needed[name] and ("path" not in fields or given):
+        # A dataset of the Hub may be in the cache of `datasets`.
+        if needed[name] and ("path" not in fields or given or table.get("repository")):
             source = SourceConfig(table["kind"], name, _settings(table, given))
             opened.append(Opened(name, source.kind, open_source(source)))
     return opened
@@ -85,6 +86,9 @@ def _settings(table: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, 
     settings = {key: value for key, value in table.items() if key not in NOT_FROM_A_LOCK}
     if settings.get("service") == "urls" and "urls" not in given:
         del settings["service"]  # the list was for fetching; what was fetched is read without
+    if "path" in given:
+        for key in ("repository", "revision"):
+            settings.pop(key, None)
     return settings | {key: str(path) for key, path in given.items()}
 
 
