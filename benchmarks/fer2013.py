@@ -28,6 +28,7 @@ from _faces import real_data
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.builders.sources.fer2013 import CLASSES
 from occlufer.face_parser import FaceParser, open_parser
 from occlufer.orsanet.config import TrainConfig, config_from_preset
 from occlufer.orsanet.data import COLUMNS
@@ -37,16 +38,6 @@ from occlufer.schema import LABELS, SPLITS
 
 CUDA = torch.cuda.is_available()
 ARCHIVE = "fer2013_train_validation.zip"
-# The folders' words for the classes.
-CLASSES = {
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-    "surprise": "surprise",
-}
 # A crop of FER2013 is the face; the parser wants it smaller, so its edges are repeated around it.
 CROP_SHARE = 0.75
 ROWS_AT_ONCE = 64

@@ -6,7 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-CACHE_NAME, LAST_NAME = "cache.json", "last.pt"
 LEARNED = "all that was learned is kept, add --resume to go on"
 
 
@@ -52,9 +51,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Train, or make the cache alone, and print what came of it."""
     from importlib import import_module
 
+    cache_name = import_module("occlufer.orsanet.data").CACHE_NAME
+    last_name = import_module("occlufer.orsanet.checkpoint").LAST_NAME
     given = {name: getattr(arguments, name) for name in FIELDS}
     # A cache has its priors, and the machine that trains on it may have torch and numpy alone.
-    if arguments.preset != "demo" and not (arguments.data / CACHE_NAME).is_file():
+    if arguments.preset != "demo" and not (arguments.data / cache_name).is_file():
         find = import_module("occlufer.builders.weights_by_hand").find_by_hand
         for name in ("ir50", "mobilefacenet", "segface"):
             given[name] = given[name] or find(name, None)
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         metrics = train.baseline_train(config).metrics
     except KeyboardInterrupt:
-        begun = (arguments.out / LAST_NAME).is_file()
+        begun = (arguments.out / last_name).is_file()
         arguments.going_on = LEARNED if begun else "nothing was learned yet"
         raise
     text = (
