@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.config import BuildConfig
+from occlufer.election import elect_by_sources
 from occlufer.label_account import read_account, write_account
 from occlufer.outcome import UNLABELLED
 from occlufer.pipeline import stages_before
@@ -20,7 +21,6 @@ from occlufer.workspace import Workspace
 from .coverage import check_coverage
 from .decision import decide
 from .tally import account, aggregated, evidence, opinions, what_was_said
-from .wanted import source_election
 
 VERSION = 2
 PEOPLE_VERSION = 1
@@ -102,7 +102,7 @@ def label_by_sources(image: str, records: Iterable[Record], skips: int = 0) -> R
     What they call no class stands for election too, but gives no label. `skips` is how many people
     were asked as well, and would not say.
     """
-    election = source_election(records)
+    election = elect_by_sources(records)
     value = {"votes": election.votes}
     winners, most, total = election.winners, election.most, election.total
     if not winners:

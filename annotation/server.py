@@ -21,6 +21,8 @@ from .process import Process, launch
 from .studio import Connection
 from .waiting import held_in_turn, ticks
 
+# Django's words (runserver).
+PORT_TAKEN = "That port is already in use."
 START_LIMIT_S = 300.0
 ANSWER_LIMIT_S = 30.0
 STOP_LIMIT_S = 20.0
@@ -161,14 +163,15 @@ def _ready(place: Place, run: Run) -> Server:
     if run.checked:
         return _server(place, run)
     for _ in ticks(START_LIMIT_S, "starting Label Studio"):
-        if not run.process.alive:
-            raise OccluferError(f"the labelling server ended as it started; {place.log} says why")
+        alive = run.process.alive
         port = _port_in(place.log)
-        if port not in (None, run.port):
+        if port not in (None, run.port) or (not alive and _found_no_port(place.log)):
             raise OccluferError(
                 f"the labelling server: found another program at port {run.port}, which was free"
                 " just now; run the same command again"
             )
+        if not alive:
+            raise OccluferError(f"the labelling server ended as it started; {place.log} says why")
         if port is not None and _healthy(port):
             server = _server(place, run)
             keep_run(place, dataclasses.replace(run, checked=True))
@@ -186,6 +189,15 @@ def _port_in(log: Path) -> int | None:
     )
     number, end, _ = rest.partition("/")
     return int(number) if said and end else None
+
+
+def _found_no_port(log: Path) -> bool:
+    """Return whether the server says that its port, or the next that it tried, was taken.
+
+    It asks whether somebody answers at the next one; a program that holds that one as its own end
+    of a connection doesn't, and the server ends.
+    """
+    return PORT_TAKEN in log.read_text(encoding="utf-8", errors="replace")
 
 
 def _healthy(port: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from occlufer.config import AnnotationConfig, BuildConfig
-from occlufer.election import Election, elect
+from occlufer.election import Election, elect_by_sources
 from occlufer.pipeline import stages_before
 from occlufer.record import Record
 from occlufer.workspace import Workspace
@@ -57,19 +57,7 @@ def source_elections(workspace: Workspace) -> Iterator[tuple[str, Election]]:
     passing = set(workspace.catalog.images_passing(BEFORE_LABELS))
     for image, records in workspace.catalog.holders():
         if image in passing:
-            yield image, source_election(records)
-
-
-def source_election(records: Iterable[Record]) -> Election:
-    """Return the count of the votes that the records of one image bring from their sources."""
-    records = list(records)
-    votes = {vote for record in records for vote in record.facts.votes}
-    # Once per source, as the votes: the same file listed twice says nothing more.
-    said = {(r.source, *pair) for r in records for pair in (r.facts.no_class or {}).items()}
-    no_class = Counter[str]()
-    for _, word, count in said:
-        no_class[word] += count
-    return elect(votes, no_class)
+            yield image, elect_by_sources(records)
 
 
 def priority(images: Sequence[str], workspace: Workspace) -> list[str]:
@@ -83,7 +71,7 @@ def priority(images: Sequence[str], workspace: Workspace) -> list[str]:
 
 
 def _candidate(image: str, records: Iterable[Record], types: Iterable[str]) -> Candidate:
-    election = source_election(records)
+    election = elect_by_sources(records)
     disagreement = 1 - election.most / election.total if election.total else 0.0
     return Candidate(image, election.label or UNKNOWN, tuple(types), disagreement)
 

@@ -43,7 +43,7 @@ CROP_SHARE = 0.75
 ROWS_AT_ONCE = 64
 MINUTES = 40
 RECIPES: dict[str, dict[str, Any]] = {
-    "demo": {"epochs": 7, "batch_size": 64, "learning_rate": 2e-3, "decay": 0.65},
+    "demo": {"epochs": 4, "batch_size": 64, "learning_rate": 2e-3, "decay": 0.65},
     "small": {"epochs": 30, "batch_size": 128, "learning_rate": 3e-4, "decay": 0.9},
 }
 

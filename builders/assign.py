@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from occlufer.errors import GateError, UsageError
+from occlufer.errors import UsageError
 from occlufer.schema import LABELS, SPLITS, TABLE_1_QUOTAS
 
 from .cells import (
@@ -25,7 +26,7 @@ from .cells import (
 )
 from .program import Integers
 from .quotas import least_short, nearest_counts, no_kinds, room_of
-from .shortage import shortage_text
+from .shortage import shortage_of
 from .strata import choose_groups, choose_samples
 
 STRATA = ("occlusion", "severity", "source")
@@ -43,18 +44,18 @@ def assign_splits(
     """Return "train", "validation", or None for a sample that is not needed, by row of `table`.
 
     `table` is a pandas DataFrame, or {column: values}, with the columns sample, class, group and
-    `strata`. The quotas are met exactly, or GateError says which classes fall short in which split,
-    by how many, and what would help. Two samples of a group never come into different splits, and
-    those of the groups `validating` never train. Within every class each split has of every stratum
-    its share of the candidates, rounded up or down, as far as the sides of groups let it. `seed`
-    draws which; the order of the rows changes nothing.
+    `strata`. The quotas are met exactly, or ShortageError says what would help, and in its `cells`
+    which classes fall short in which split, and by how many. Two samples of a group never come into
+    different splits, and those of the groups `validating` never train. Within every class each
+    split has of every stratum its share of the candidates, rounded up or down, as far as the sides
+    of groups let it. `seed` draws which; the order of the rows changes nothing.
     """
     classes, wanted = read_quotas(quotas)
     candidates = read_candidates(table, classes, strata)
     counted = count_classes(candidates, classes, set(validating), seed)
     found = least_short(room_of(counted), wanted)
     if found.short.any():
-        raise GateError(f"split: {shortage_text(found, counted, classes, wanted)}")
+        raise shortage_of(found, counted, classes, wanted)
     return _assign(candidates, wanted, set(validating), seed, counted, found.validating)
 
 
@@ -87,7 +88,7 @@ def read_quotas(quotas: Quotas) -> tuple[list[str], Integers]:
         raise UsageError(f"quotas: found {', '.join(quotas)}, expected {' and '.join(SPLITS)}")
     for split, counts in quotas.items():
         for label, wanted in counts.items():
-            if int(wanted) != wanted or wanted < 0:
+            if not isinstance(wanted, Real) or wanted != int(wanted) or wanted < 0:
                 raise UsageError(f"quotas, {split}, {label}: found {wanted}, expected 0 or more")
     named = {label for counts in quotas.values() for label in counts}
     classes = [label for label in LABELS if label in named] + sorted(named - set(LABELS))

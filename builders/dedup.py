@@ -33,7 +33,7 @@ from .worlds import verifier_of, world_of
 
 __all__ = ["Clusters", "find_duplicates", "hash_images", "neighbours", "stage"]
 
-VERSION = 5
+VERSION = 6
 
 log = logging.getLogger(__name__)
 AFTER = stages_before("dedup")

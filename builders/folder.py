@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
-from occlufer.errors import MissingError
+from occlufer.errors import MissingError, OccluferError
 from occlufer.progress import progress
 from occlufer.record import Reject
 
@@ -19,6 +20,7 @@ from .pixels import BadImageError
 from .resample import Grey
 from .sources import image_folder
 from .sources.entry import Entry
+from .sources.files import links
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def find_in_folder(folder: Path, settings: DedupConfig, workers: int = 0) -> Fol
 
     Raises MissingError or UsageError if it is missing, no folder, or holds no picture.
     """
-    entries = list(image_folder.entries(image_folder.Settings(folder, labels="none"), "folder"))
+    entries = list(_entries(folder))
     found: list[tuple[Entry, Look]] = []
     rejected: list[tuple[str, str, str]] = []
     for entry, seen in zip(entries, looks(entries, workers), strict=True):
@@ -73,13 +75,43 @@ def find_in_folder(folder: Path, settings: DedupConfig, workers: int = 0) -> Fol
         else:
             found.append((entry, seen))
     if not found:
-        raise MissingError(f"{folder}: found no picture in {len(entries)} files")
+        first = ": ".join(rejected[0])
+        raise MissingError(f"{folder}: found no picture in {len(entries)} files; first: {first}")
 
     def grey(position: int) -> Grey:
-        return grey_of(found[position][0].read().data)
+        entry, before = found[position]
+        return _same(folder, entry, before)
 
     clusters = cluster_looks([seen for _, seen in found], grey, settings)
     return FolderClusters(folder, [entry.source_id for entry, _ in found], clusters, rejected)
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
+    """Yield the files of a folder; of one that is reached by several names the link is none."""
+    entries = list(image_folder.entries(image_folder.Settings(folder, labels="none"), "folder"))
+    names, led = {entry.source_id for entry in entries}, links(folder)
+    for entry in entries:
+        target = led.get(entry.source_id)
+        # Whoever deletes duplicates must not be told to keep the link and drop the file.
+        if entry.reject is None and target in names:
+            entry = replace(entry, reject=Reject("link", f"a link to {target}"))
+        yield entry
+
+
+def _same(folder: Path, entry: Entry, before: Look) -> Grey:
+    """Return the picture, in grey, that was looked at before; OccluferError if it is another."""
+    try:
+        data = entry.read().data
+    except OSError as error:
+        data, why = b"", str(error.strerror)
+    else:
+        why = "another file"
+    if hashlib.sha256(data).hexdigest() != before.sha256:
+        raise OccluferError(
+            f"{folder / entry.source_id}: found {why}, expected the picture of a moment ago; leave "
+            "the folder alone until the command ends"
+        )
+    return grey_of(data)
 
 
 def looks(entries: Sequence[Entry], workers: int) -> Iterator[Look | Reject]:

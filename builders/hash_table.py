@@ -163,6 +163,9 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
         line = str(error).splitlines()[0]
         raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
     _check_schema(path, found.schema)
+    names = found["name"]
+    if names.type != pa.string() or names.null_count:
+        raise UsageError(f"{path}: found name of {names.type}, expected a text in every row")
     columns = []
     for name, shape in SHAPES.items():
         kind = pa.binary(8 * int(np.prod(shape)))
@@ -171,7 +174,7 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
                 f"{path}: found {name} of {found[name].type}, expected {kind} in every row"
             )
         columns.append(_words(found[name]).reshape(found.num_rows, *shape))
-    return found["name"].to_pylist(), HashTable(*columns)
+    return names.to_pylist(), HashTable(*columns)
 
 
 def _words(column: Any) -> Hashes:

@@ -74,8 +74,14 @@ def look(picture: Picture) -> Look:
     data = _bytes(picture)
     with _opened(picture, data) as image:
         hashes = _hashes(image, _grey(image), views=True)
-        sha256 = hashlib.sha256(data or image.tobytes()).hexdigest()
+        sha256 = hashlib.sha256(data or _pixels_of(image)).hexdigest()
         return Look(hashes, image.width * image.height, len(data), sha256)
+
+
+def _pixels_of(image: Image.Image) -> bytes:
+    """Return bytes that tell a picture without a file from any other: its palette counts."""
+    palette = bytes(image.getpalette() or ())
+    return f"{image.mode} {image.size}\n".encode() + palette + image.tobytes()
 
 
 def grey_of(picture: Picture) -> Grey:

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from .documents import DOCUMENTS, write_documents
 from .shards import ROWS_PER_GROUP, write_rows
 from .tombstones import TAKEDOWN_NAME, read_tombstones
 from .verify.files import is_within
+from .verify.verify import verify
 
 log = logging.getLogger(__name__)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -57,23 +59,34 @@ def publish_folder(
 ) -> dict[str, Any]:
     """Upload what of a published folder may be passed on, and return what that was, and where.
 
-    `takedown` is the file of tombstones that the folder must have been built with. With `dry_run`
-    the copy is made and nothing is sent; else it goes once it is sent. Raises UsageError for a name
-    that is none or a repository that is public without `public` being said, MissingError without a
-    dataset or a token, GateError if the folder is not what its lock says, or something was taken
-    down since it was built.
+    `takedown` is the file of tombstones that the folder must have been built with, as is the one
+    beside it. With `dry_run` the copy is made and nothing is sent; else it goes once it is sent.
+    Raises UsageError for a name that is none or a repository that is public without `public` being
+    said, MissingError without a dataset or a token, GateError if the folder is not what its lock
+    says, if `occlufer verify` finds a fault in the copy, or if something was taken down since it
+    was built, here or on the Hub.
     """
     if not REPOSITORY.fullmatch(repo_id):
         raise UsageError(f"--repo-id: found {repo_id!r}, expected ORG/NAME")
-    if takedown is not None:
-        _check_taken_down(folder, takedown)
+    _check_there(folder)
+    for path in (takedown, folder.resolve().with_name(TAKEDOWN_NAME)):
+        if path is not None:
+            _check_taken_down(folder, path)
     copy = public_copy(folder)
+    _check_sound(copy)
     told = {"repo_id": repo_id, "public": public, "url": None, **copy.to_json()}
     if dry_run:
         return told
     url = upload(copy, repo_id, public)
     shutil.rmtree(copy.folder)  # it would outlive pictures that are withdrawn later
     return told | {"url": url, "folder": None}
+
+
+def _check_there(folder: Path) -> None:
+    if not (folder / LOCK_NAME).is_file():
+        raise MissingError(
+            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
+        )
 
 
 def _check_taken_down(folder: Path, takedown: Path) -> None:
@@ -84,6 +97,16 @@ def _check_taken_down(folder: Path, takedown: Path) -> None:
         raise GateError(
             f"{folder}: was built without {new} tombstones of {takedown}, so that what was taken "
             "down may be in it; build again before you publish"
+        )
+
+
+def _check_sound(copy: PublicCopy) -> None:
+    """Raise GateError if the copy does not verify; it stays, to be looked at."""
+    faults = verify(copy.folder).faults
+    if faults:
+        raise GateError(
+            f"{copy.folder}: found {len(faults)} faults, expected none; the first: "
+            f"{faults[0].line()}; `occlufer verify` names them"
         )
 
 
@@ -118,13 +141,10 @@ def public_copy(folder: Path) -> PublicCopy:
 
 def _checked_lock(folder: Path) -> Lock:
     """Return the lock; raises unless every file is the one that it names."""
-    if not (folder / LOCK_NAME).is_file():
-        raise MissingError(
-            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
-        )
+    _check_there(folder)
     try:
         lock = Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
-    except (ValueError, TypeError):
+    except ValueError:
         raise GateError(
             f"{folder / LOCK_NAME}: found no lock that can be read; build again"
         ) from None
@@ -219,6 +239,7 @@ def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
         raise UsageError(f"{repo_id}: is public; say --public, or make it private first")
     if not info.gated:  # an owner's own choice of who lets people in stays
         api.update_repo_settings(repo_id, repo_type="dataset", gated="manual")
+    _check_remembered(api, copy, repo_id)
     version = copy.lock.version
     commit = api.upload_folder(
         repo_id=repo_id,
@@ -228,11 +249,43 @@ def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
         allow_patterns=[*copy.lock.files, LOCK_NAME, *DOCUMENTS],
         delete_patterns=[*STALE],
     )
-    revision = getattr(commit, "oid", None)
-    api.create_tag(repo_id, tag=version, revision=revision, repo_type="dataset", exist_ok=True)
+    _move_tag(api, repo_id, version, getattr(commit, "oid", None))
     if public and info.private:
         api.update_repo_settings(repo_id, repo_type="dataset", private=False)
     return f"{api.endpoint}/datasets/{repo_id}"
+
+
+def _check_remembered(api: Any, copy: PublicCopy, repo_id: str) -> None:
+    """Raise GateError if a tombstone of the repository is not in the copy: it would be lost."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            path = api.hf_hub_download(
+                repo_id, TAKEDOWN_NAME, repo_type="dataset", local_dir=place, force_download=True
+            )
+        except EntryNotFoundError:
+            return
+        theirs = read_tombstones(Path(path)).stones
+    lost = len(read_tombstones(copy.folder / TAKEDOWN_NAME).missing(theirs))
+    if lost:
+        raise GateError(
+            f"{repo_id}: found {lost} tombstones in its {TAKEDOWN_NAME} that the folder was built "
+            f"without, so that what was taken down would come back; add these lines to your own "
+            f"{TAKEDOWN_NAME} and build again"
+        )
+
+
+def _move_tag(api: Any, repo_id: str, version: str, revision: str | None) -> None:
+    """Tag the commit with its version: what was mended beside the index has the former's tag."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        api.delete_tag(repo_id, tag=version, repo_type="dataset")
+    except HfHubHTTPError as error:
+        if error.response is None or error.response.status_code != 404:
+            raise
+    api.create_tag(repo_id, tag=version, revision=revision, repo_type="dataset", exist_ok=True)
 
 
 def _line(error: BaseException) -> str:

@@ -142,6 +142,8 @@ def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[
     target = workspace / FOLDER / f"{name}.parquet"
     if path.suffix == ".parquet":
         names, table = read_table(path)
+        if not names:
+            raise UsageError(f"{path}: found no picture in the table, expected a test set")
         write_table(target, names, table)
         return len(names), []
     names, rows, bad = [], [], []

@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from occlufer.config import BuildConfig
-from occlufer.election import elect
+from occlufer.election import elect_by_sources
 from occlufer.errors import MissingError
 from occlufer.outcome import UNLABELLED
 from occlufer.pipeline import stages_before
-from occlufer.record import Record
 from occlufer.schema import SPLITS, TABLE_1_QUOTAS
 from occlufer.workspace import Workspace
 
@@ -116,19 +115,8 @@ def known_labels(workspace: Workspace) -> dict[str, str]:
             if reject is None or reject.reason == UNLABELLED:
                 known[image] = str(decided[image].value.get("label") or UNKNOWN)
         else:
-            known[image] = _elected(said[image])
+            known[image] = elect_by_sources(said[image]).label or UNKNOWN
     return known
-
-
-def _elected(records: Sequence[Record]) -> str:
-    """Return what the records' sources call an image, as the stage labels will count it."""
-    votes = {vote for record in records for vote in record.facts.votes}
-    # Once per source: the same file listed twice says nothing more.
-    said = {(r.source, *pair) for r in records for pair in (r.facts.no_class or {}).items()}
-    no_class: Counter[str] = Counter()
-    for _, word, number in said:
-        no_class[word] += number
-    return elect(votes, no_class).label or UNKNOWN
 
 
 def plan_table(

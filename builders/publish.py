@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from .leaks import params as leaks_params
 from .occlusion import params as occlusion_params
 from .occlusion_lists import read_lists
 from .parts import params as parts_params
-from .shards import write_rows
+from .shards import shard_rows, write_rows
 from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 from .takedown import params as takedown_params
@@ -43,8 +43,6 @@ from .tombstones import TAKEDOWN_NAME, write_tombstones
 
 VERSION = 4
 AFTER = stages_before("publish")
-# Large enough for the Hub, small enough to fetch again.
-SHARD_BYTES = 500_000_000
 
 Tables = dict[str, dict[str, list[Sample]]]
 """{config of the dataset: {split: samples}}"""
@@ -115,7 +113,7 @@ def is_published(workspace: Workspace, out: Path) -> bool:
             and all((out / name).is_file() for name in DOCUMENTS)
             and all((out / name).stat().st_size == size for name, size in lock.sizes.items())
         )
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return False
 
 
@@ -184,19 +182,11 @@ def _write_shards(fresh: Path, tables: Tables, workspace: Workspace) -> dict[str
 
 
 def _shards(samples: list[Sample], workspace: Workspace) -> Iterator[list[Sample]]:
-    """Yield the samples in lists of at most SHARD_BYTES; nothing for an empty split."""
-    shard: list[Sample] = []
-    total = 0
-    for sample in samples:
-        crop = workspace.catalog.value("faces", sample.image)["crop"]
-        size = workspace.images.path(crop).stat().st_size
-        if shard and total + size > SHARD_BYTES:
-            yield shard
-            shard, total = [], 0
-        shard.append(sample)
-        total += size
-    if shard:
-        yield shard
+    """Yield the samples by shard; nothing for an empty split."""
+    crops = (workspace.catalog.value("faces", sample.image)["crop"] for sample in samples)
+    counts = shard_rows(workspace.images.path(crop).stat().st_size for crop in crops)
+    rest = iter(samples)
+    yield from (list(islice(rest, count)) for count in counts)
 
 
 def _write_shard(path: Path, samples: list[Sample], workspace: Workspace) -> None:

@@ -85,7 +85,7 @@ def _resized(grey: Grey, sizes: Sequence[tuple[int, int]], order: str) -> list[G
     return resized
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # some 24 bytes a pixel of the side: of large photographs 50 MB in all
 def _weights(size: int, to_size: int) -> Weights:
     """Return first source pixel (n,), how many (n,), and their weights (n, most) per target."""
     scale = size / to_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from occlufer.catalog import Catalog
+from occlufer.election import elect_by_sources
 from occlufer.record import Record
 
 from .hash_table import ViewTable, from_hex
@@ -90,16 +90,10 @@ def read_samples(
             sizes[image],
             owner.id,
             owner.rank,
-            _undecided(records),
+            elect_by_sources(records).label is None,
             any(record.id in kept for record in records),
             tuple(sorted(_joins(records, groups))),
         )
-
-
-def _undecided(records: list[Record]) -> bool:
-    votes = Counter(vote.label for record in records for vote in record.facts.votes)
-    first, second = [*sorted(votes.values(), reverse=True), 0, 0][:2]
-    return first == second
 
 
 def _joins(records: list[Record], groups: Mapping[str, str]) -> set[str]:

@@ -49,6 +49,7 @@ def neighbours(
     `hashes` is uint64 (n,). Alone, each unordered pair of it comes once, with i < j; with `other`,
     i counts in `hashes` and j in `other`. Exact: the same pairs as comparing all with all. The
     three are int64 arrays. `workers` is the number of threads, 0 means one per processor.
+    All pairs are held, of n equal hashes n(n - 1)/2: `neighbour_blocks` yields them in pieces.
     """
     blocks = list(neighbour_blocks(hashes, radius, other, workers))
     i, j, distance = (

@@ -9,6 +9,24 @@ from typing import Any
 
 # Rows enough for a page of the Hub's viewer.
 ROWS_PER_GROUP = 100
+# Large enough for the Hub, small enough to fetch again.
+SHARD_BYTES = 500_000_000
+# More than all columns of a row but its picture take.
+ROW_BYTES = 4096
+
+
+def shard_rows(sizes: Iterable[int]) -> list[int]:
+    """Return how many rows each shard has, of pictures of these sizes: at most SHARD_BYTES."""
+    counts: list[int] = []
+    total = 0
+    for size in sizes:
+        taken = size + ROW_BYTES
+        if not counts or total + taken > SHARD_BYTES:
+            counts.append(0)
+            total = 0
+        counts[-1] += 1
+        total += taken
+    return counts
 
 
 def write_rows(path: Path, schema: Any, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from occlufer.errors import GateError
 from occlufer.schema import SPLITS
 
 from .cells import Counted
@@ -11,14 +13,46 @@ from .program import Integers
 from .quotas import Found
 
 
-def shortage_text(found: Found, counted: Counted, classes: Sequence[str], wanted: Integers) -> str:
-    """Return one line on a quota that cannot be met; the cells of `counted` are the classes."""
-    cells = [
-        f"{label} in {split} by {found.short[side, place]}"
+@dataclass(frozen=True)
+class ShortCell:
+    """One class in one split of which there is not enough."""
+
+    label: str
+    split: str
+    missing: int
+    """How many samples."""
+
+
+class ShortageError(GateError):
+    """A quota that cannot be met; the message says what would help."""
+
+    def __init__(self, message: str, cells: Sequence[ShortCell]) -> None:
+        """Take the line for the user, and where it falls short."""
+        super().__init__(message)
+        self.cells = [*cells]
+
+
+def shortage_of(
+    found: Found, counted: Counted, classes: Sequence[str], wanted: Integers
+) -> ShortageError:
+    """Return the error for a quota that cannot be met; the cells of `counted` are the classes."""
+    text = f"split: {shortage_text(found, counted, classes, wanted)}"
+    return ShortageError(text, short_cells(found, classes))
+
+
+def short_cells(found: Found, classes: Sequence[str]) -> list[ShortCell]:
+    """Return where a quota falls short, by class, train before validation."""
+    return [
+        ShortCell(label, split, int(found.short[side, place]))
         for place, label in enumerate(classes)
         for side, split in enumerate(SPLITS)
         if found.short[side, place]
     ]
+
+
+def shortage_text(found: Found, counted: Counted, classes: Sequence[str], wanted: Integers) -> str:
+    """Return one line on a quota that cannot be met; the cells of `counted` are the classes."""
+    cells = [f"{one.label} in {one.split} by {one.missing}" for one in short_cells(found, classes)]
     short = [place for place in range(len(classes)) if found.short[:, place].any()]
     reasons = {place: reason(place, counted, wanted) for place in short}
     why = [f"{classes[place]}: {what}" for place, (what, _) in reasons.items()]

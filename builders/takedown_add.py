@@ -21,7 +21,7 @@ from PIL import Image
 from occlufer.config import BuildConfig, DedupConfig, FacesConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import DamagedImageError
-from occlufer.record import image_sha256
+from occlufer.record import Record, image_sha256
 from occlufer.workspace import Workspace, held, open_built
 
 from .clusters import Verifier, limits
@@ -86,8 +86,9 @@ class Added:
 def add(config: BuildConfig, named: Sequence[str], reason: str = "") -> list[Added]:
     """Add a tombstone of everything named, all or none, and return what became of each.
 
-    Named are paths of pictures, sha256 of files or published crops, and addresses. What the
-    workspace knows of them is taken too. Raises UsageError or MissingError for what is none.
+    Named are paths of pictures, sha256 of files or published crops, addresses, and records of the
+    workspace by their ids. What the workspace knows of them is taken too. Raises UsageError or
+    MissingError for what is none.
     """
     check_reason(reason)
     check_place(config)
@@ -144,7 +145,7 @@ class _Maker:
         self._crops: dict[str, str] | None = None
 
     def stone(self, what: str) -> Tombstone:
-        """Return the tombstone of a path, a sha256 or an address."""
+        """Return the tombstone of a path, a sha256, an address or a record."""
         sha256s, addresses, files = set[str](), set[str](), list[bytes]()
         if what.startswith(("http://", "https://")):
             addresses.add(address_sha256(what))
@@ -152,6 +153,9 @@ class _Maker:
         elif SHA256.fullmatch(what.lower()):
             sha256s.add(what.lower())
             images = self._of_bytes(what.lower())
+        elif not Path(what).exists() and (record := self._record(what)):
+            sha256s.add(image_sha256(str(record.image)))
+            images = self._of_bytes(*sha256s)
         else:
             files.append(_read(Path(what)))
             sha256s.add(hashlib.sha256(files[0]).hexdigest())
@@ -191,6 +195,11 @@ class _Maker:
             found = self._workspace.catalog.results("faces") if self._workspace else ()
             self._crops = {one.image: one.value["crop"] for one in found if "crop" in one.value}
         return self._crops
+
+    def _record(self, name: str) -> Record | None:
+        """Return the record of this id, None if the workspace has none with a picture."""
+        record = self._workspace.catalog.record(name) if self._workspace else None
+        return record if record is not None and record.image is not None else None
 
     def _of_bytes(self, sha256: str) -> list[str]:
         """Return the images of these bytes, or with this crop."""
@@ -234,7 +243,10 @@ def _addresses(evidence: Any) -> set[str]:
 
 def _read(path: Path) -> bytes:
     """Return the bytes of a picture file; raises MissingError or UsageError if it is none."""
-    expected = "expected a picture, a sha256 of 64 hex digits, or an address (https://...)"
+    expected = (
+        "expected a picture, a sha256 of 64 hex digits, an address (https://...), or a record of "
+        "the workspace (SOURCE/SOURCE_ID)"
+    )
     try:
         data = path.read_bytes()
         decode_rgb(data)

@@ -19,6 +19,7 @@ from .pixels import BadImageError
 from .takedown import HASHED, IMAGES_AT_ONCE, taken_down
 from .tombstones import TAKEDOWN_NAME, Suspect, TakenDown, Tombstones, hits, read_tombstones
 from .verify.files import read_lock
+from .verify.schema import check_columns
 from .verify.shards import DamagedShardError, Row, Shard, batches, shards_of
 
 
@@ -73,6 +74,7 @@ def _found(where: str, hit: TakenDown) -> Found:
 def _rows(folder: Path, shards: list[Shard]) -> Iterator[tuple[str, Shard, Row]]:
     for shard in shards:
         try:
+            check_columns(folder / shard.name, shard.config)
             for number, row in enumerate(chain.from_iterable(batches(folder / shard.name))):
                 yield f"{shard.name}, row {number}", shard, row
         except DamagedShardError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,12 +32,14 @@ from .web.errors import FetchError
 TAKEDOWN_NAME = "takedown.jsonl"
 NO_PART = -1
 LIMITS = Limits(10, 56, NO_PART)
-SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]+")
 REASON = re.compile(r"[\w-]{1,40}|")
 # Hex digits of the two hashes of all views.
 DIGITS = (16 * len(HASHED), 64 * len(HASHED))
 SAME_FILE = "the same file"
 SAME_ADDRESS = "the same address"
+
+log = logging.getLogger(__name__)
 
 Views = tuple[str, str]
 """The 64-bit and the 256-bit hashes of all views of a picture, in hex."""
@@ -56,11 +59,18 @@ class Tombstone:
     """The day, as 2026-01-31."""
     reason: str = ""
     """One word."""
+    hashes: str = VERSION
+    """The version of `pictures`: those of another one are kept, and find nothing."""
 
     def covers(self, other: Tombstone) -> bool:
         """Return whether all that the other one finds is found by this one."""
         parts = ("sha256", "url_sha256", "pictures")
         return all({*getattr(other, part)} <= {*getattr(self, part)} for part in parts)
+
+    @property
+    def looks(self) -> tuple[Views, ...]:
+        """Those of `pictures` that can be compared with what this version hashes."""
+        return self.pictures if self.hashes == VERSION else ()
 
     def bare(self) -> Tombstone:
         """Return its hashes alone, in one order."""
@@ -68,13 +78,14 @@ class Tombstone:
             tuple(sorted({*self.sha256})),
             tuple(sorted({*self.url_sha256})),
             tuple(sorted({*self.pictures})),
+            hashes=self.hashes,
         )
 
     def to_line(self) -> str:
         """Return it as a line of JSON."""
         told = {name: value for name, value in vars(self).items() if value}
-        if self.pictures:
-            told["hashes"] = VERSION
+        if not self.pictures:
+            del told["hashes"]
         return json.dumps(told, sort_keys=True) + "\n"
 
 
@@ -122,12 +133,12 @@ class Tombstones:
     @cached_property
     def holders(self) -> list[Tombstone]:
         """The tombstone of every row of `views`."""
-        return [stone for stone in self.stones for _ in stone.pictures]
+        return [stone for stone in self.stones for _ in stone.looks]
 
     @cached_property
     def views(self) -> ViewTable:
         """What is searched of all pictures."""
-        return view_table([views for stone in self.stones for views in stone.pictures])
+        return view_table([views for stone in self.stones for views in stone.looks])
 
     def digest(self) -> str:
         """Return a hash of all that they find; neither their order nor days and reasons count."""
@@ -147,6 +158,9 @@ class Tombstones:
         for one in stones:
             known = Tombstones((*known.stones, *known.missing([one])))
         return known
+
+
+NO_TOMBSTONES = Tombstones()
 
 
 # What is taken down -------------------------------------------------------------------------------
@@ -230,7 +244,15 @@ def read_tombstones(path: Path) -> Tombstones:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     lines = enumerate(text.split("\n"), start=1)
-    return Tombstones(tuple(_stone(line, f"{path}, line {n}") for n, line in lines if line.strip()))
+    stones = tuple(_stone(line, f"{path}, line {n}") for n, line in lines if line.strip())
+    others = sum(stone.hashes != VERSION for stone in stones)
+    if others:
+        log.warning(
+            "%s: %d tombstones hold the hashes of another version of occlufer: exact bytes and "
+            "addresses still go, changed copies may not; add the pictures anew if you have them",
+            *(path, others),
+        )
+    return Tombstones(stones)
 
 
 def write_tombstones(path: Path, lines: Iterable[str]) -> None:
@@ -260,17 +282,13 @@ def _stone(line: str, place: str) -> Tombstone:
     if wrong:
         found = ", ".join(wrong)
         raise UsageError(f"{place}: found {found}, expected what `occlufer takedown add` writes")
-    if told.get("pictures") and told.get("hashes") != VERSION:
-        raise UsageError(
-            f"{place}: found hashes of version {told.get('hashes')}, expected {VERSION}; take the "
-            "line out and add the picture anew with this version of occlufer"
-        )
     return Tombstone(
         sha256=tuple(told.get("sha256", ())),
         url_sha256=tuple(told.get("url_sha256", ())),
         pictures=tuple((views64, views256) for views64, views256 in told.get("pictures", ())),
         added=told.get("added", ""),
         reason=told.get("reason", ""),
+        hashes=told.get("hashes", VERSION),
     )
 
 
@@ -280,29 +298,31 @@ def _wrong(told: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"another {key}" for key, fits in CHECKS.items() if key in told and not fits(told))
     if not any(told.get(key) for key in ("sha256", "url_sha256", "pictures")):
         yield "no hash"
+    if told.get("pictures") and "hashes" not in told:
+        yield "no version of the hashes"
 
 
 def _are_sha256(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) and _is_hex(v, 64) for v in value)
-
-
-def _are_pictures(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(one, list)
-        and len(one) == len(DIGITS)
-        and all(isinstance(v, str) and _is_hex(v, n) for v, n in zip(one, DIGITS, strict=True))
-        for one in value
+        isinstance(v, str) and SHA256.fullmatch(v) for v in value
     )
 
 
-def _is_hex(text: str, digits: int) -> bool:
-    return len(text) == digits and re.fullmatch(r"[0-9a-f]+", text) is not None
+def _are_pictures(value: Any, version: Any) -> bool:
+    """Return whether these are pairs of hashes in hex, of a version with all of its views."""
+    return isinstance(value, list) and all(
+        isinstance(one, list)
+        and len(one) == len(DIGITS)
+        and all(isinstance(v, str) and HEX.fullmatch(v) for v in one)
+        and (version != VERSION or tuple(map(len, one)) == DIGITS)
+        for one in value
+    )
 
 
 CHECKS: dict[str, Any] = {
     "sha256": lambda told: _are_sha256(told["sha256"]),
     "url_sha256": lambda told: _are_sha256(told["url_sha256"]),
-    "pictures": lambda told: _are_pictures(told["pictures"]),
+    "pictures": lambda told: _are_pictures(told["pictures"], told.get("hashes")),
     "hashes": lambda told: isinstance(told["hashes"], str),
     "added": lambda told: isinstance(told["added"], str),
     "reason": lambda told: isinstance(told["reason"], str) and REASON.fullmatch(told["reason"]),

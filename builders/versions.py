@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import MissingError, UsageError
-from occlufer.lock import LOCK_NAME, config_folder
-from occlufer.schema import LABELS, SPLITS
+from occlufer.lock import LOCK_NAME
+from occlufer.schema import LABELS
 
 from .columns import PIXELS
+from .verify.files import read_lock
 from .verify.schema import METADATA_KEY
-from .verify.shards import DamagedShardError, Row, batches, read_schema
+from .verify.shards import DamagedShardError, Row, batches, read_schema, shards_of
 
 KEY = "sha256"
 # What is told by itself, or is the sample itself.
@@ -125,11 +126,17 @@ def read_version(folder: Path) -> dict[str, Sample]:
         raise MissingError(
             f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
         )
+    lock, faults = read_lock(folder)
+    if lock is None:
+        raise UsageError(f"{folder}: {faults[0].line()}")
     found: dict[str, Sample] = {}
-    for split in SPLITS:
-        for path in sorted((folder / config_folder("default")).glob(f"{split}-*.parquet")):
+    for shard in shards_of(lock)[0]:
+        if shard.config == "default":
+            path = folder / shard.name
+            if not path.is_file():  # its samples would pass for removed
+                raise MissingError(f"{path}: no such file, expected the shard that the lock names")
             try:
-                found.update(_samples(path, split))
+                found.update(_samples(path, shard.split))
             except DamagedShardError as error:
                 raise UsageError(
                     f"{path}: found no shard of a dataset ({error}), expected one; "

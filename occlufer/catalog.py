@@ -151,6 +151,12 @@ class Catalog:
         query = f"SELECT {_RECORD} FROM records ORDER BY id"
         yield from map(_record, self._db.execute(query))
 
+    def record(self, name: str) -> Record | None:
+        """Return the record of this id, None if there is none."""
+        query = f"SELECT {_RECORD} FROM records WHERE id = ?"
+        row = self._db.execute(query, (name,)).fetchone()
+        return None if row is None else _record(row)
+
     def forget_image(self, sha256: str) -> None:
         """Forget the records and results that stand on these bytes, read or cut out."""
         crops = f'%"crop":"{sha256}"%'

@@ -75,8 +75,13 @@ KEPT = "what is done is kept, mend this and run the same command to go on"
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"occlufer: {' '.join(message.split())}", file=sys.stderr)
+    print(f"occlufer: {_plain(' '.join(message.split()))}", file=sys.stderr)
     return status
+
+
+def _plain(text: str) -> str:
+    """Return a text in which no name of a file can pass for a line, or command the terminal."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,8 +135,10 @@ def _fetch(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
     fetch = import_module("occlufer.builders.web.collect").fetch
-    sources = _config(arguments.config).sources
-    found = fetch(sources, arguments.source, retry=arguments.retry == "failed")
+    config = _config(arguments.config)
+    tombstones = import_module("occlufer.builders.tombstones").read_tombstones(config.takedown)
+    retry = arguments.retry == "failed"
+    found = fetch(config.sources, arguments.source, retry, tombstones)
     _print(arguments.json, found, "\n".join(_fetch_text(name, c) for name, c in found.items()))
 
 
@@ -298,15 +305,18 @@ def _dedup(arguments: argparse.Namespace) -> None:
 def _dedup_text(found: dict[str, Any]) -> str:
     lines = []
     for star in found["duplicates"]:
-        lines.append(f"{star['kept']} is kept for")
+        lines.append(f"{_plain(star['kept'])} is kept for")
         lines += [
-            f"  {row['path']} ({row['view']}: {row['phash64_bits']} of 64 bits, "
+            f"  {_plain(row['path'])} ({row['view']}: {row['phash64_bits']} of 64 bits, "
             f"{row['phash256_bits']} of 256, {row['block_difference']} grey levels)"
             for row in star["dropped"]
         ]
     for group in found["related"]:
-        lines += ["related, to be kept on one side of a split:", *(f"  {path}" for path in group)]
-    lines += [f"{r['path']} is left out: {r['reason']}: {r['detail']}" for r in found["rejected"]]
+        lines += ["related, to be kept on one side of a split:"]
+        lines += [f"  {_plain(path)}" for path in group]
+    lines += [
+        _plain(f"{r['path']} is left out: {r['reason']}: {r['detail']}") for r in found["rejected"]
+    ]
     duplicates = sum(len(star["dropped"]) for star in found["duplicates"])
     lines.append(
         f"{found['files']} files: {duplicates} duplicates, {len(found['related'])} groups of "

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from occlufer.record import Vote
+from occlufer.record import Record, Vote
 from occlufer.schema import LABELS
 
 
@@ -43,6 +44,18 @@ def elect(votes: Iterable[Vote], no_class: Mapping[str, int] | None = None) -> E
     most = max(candidates.values())
     winners = [word for word, count in candidates.items() if count == most] if most else []
     return Election(counts, winners, most, sum(candidates.values()))
+
+
+def elect_by_sources(records: Iterable[Record]) -> Election:
+    """Return the count of the votes that the records of one image bring from their sources."""
+    records = list(records)
+    votes = {vote for record in records for vote in record.facts.votes}
+    # Once per source, as the votes: the same file listed twice says nothing more.
+    said = {(r.source, *pair) for r in records for pair in (r.facts.no_class or {}).items()}
+    no_class = Counter[str]()
+    for _, word, count in said:
+        no_class[word] += count
+    return elect(votes, no_class)
 
 
 def shares(counts: Sequence[float]) -> list[float]:

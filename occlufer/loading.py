@@ -26,10 +26,11 @@ def load_dataset(
     """Return a dataset as `datasets.load_dataset` gives it.
 
     `path` is the folder that a build publishes; or the name of one, whose last build is then taken
-    from the cache of `datasets`; or ORG/NAME of the Hub, which is asked only for what is not at
-    hand. `name` is "index", or a subset, e.g. "raf_db_occlu". `version` pins the content: that of
-    the card, or the sha256 of the lock. Without `split` a DatasetDict with train and validation,
-    or, of a subset, with test. Raises MissingError if there is no such dataset, version or config.
+    from the cache of `datasets`; or ORG/NAME of the Hub, which is asked for a version only if that
+    is not at hand, and without one for the newest as long as it can be reached. `name` is "index",
+    or a subset, e.g. "raf_db_occlu". `version` pins the content: that of the card, or the sha256
+    of the lock. Without `split` a DatasetDict with train and validation, or, of a subset, with
+    test. Raises MissingError if there is no such dataset, version or config.
     """
     if version is not None and not VERSION.fullmatch(version):
         raise UsageError(f"version: found {version!r}, expected 12 or 64 hex digits")
@@ -56,7 +57,7 @@ def read_lock(folder: Path) -> Lock:
     """Return the lock of a published folder; MissingError if it cannot be read."""
     try:
         return Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         raise MissingError(
             f"{folder / LOCK_NAME}: found no lock that can be read, expected that of a build"
         ) from None
@@ -110,13 +111,17 @@ def _load_cached(
 def _load_from_hub(
     repo_id: str, split: str | None, streaming: bool, name: str | None, version: str | None
 ) -> Any:
-    """Return a dataset of the Hub: as it was fetched before if it was, and whole."""
+    """Return a dataset of the Hub: a version as it was fetched before, if it was, and whole.
+
+    Without a version the Hub is asked first: what was withdrawn since must not stay in use. Out of
+    its reach, what was fetched last is taken.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     # A version has a tag of its name; a lock's sha256 can only be looked for in the newest.
     revision = version if version and len(version) == 12 else None
-    for local_only in (True, False):
+    for local_only in (True, False) if version else (False,):
         try:
             folder = snapshot_download(
                 repo_id, repo_type="dataset", revision=revision, local_files_only=local_only
@@ -130,7 +135,7 @@ def _load_from_hub(
         place = Path(folder)
         if (place / LOCK_NAME).is_file() and is_version(place, version) and _is_whole(place):
             return _load_folder(place, read_lock(place), split, streaming, name)
-        why = MissingError(f"found another version in {place}")
+        why = MissingError(f"found another version, or a part of one, in {place}")
     wanted = "" if version is None else f" of version {version}"
     raise MissingError(f"{repo_id}: found no dataset{wanted}: {' '.join(str(why).split())}")
 

@@ -28,6 +28,24 @@ PACKAGES = (
 )
 
 
+Shape = tuple[type, type | None, type | None]
+SHAPES: dict[str, Shape] = {
+    "name": (str, None, None),
+    "config": (dict, None, None),
+    "counts": (dict, dict, int),
+    "occlusion_counts": (dict, int, None),
+    "subsets": (dict, dict, None),
+    "sources": (dict, dict, None),
+    "made_with": (dict, str, None),
+    "files": (dict, str, None),
+    "sizes": (dict, int, None),
+    "shards": (dict, dict, int),
+    "labels": (dict, None, None),
+    "pixels": (str, None, None),
+}
+"""{field of the lock: what it is, what is in it, and what is in that}"""
+
+
 @dataclass(frozen=True)
 class Lock:
     """The content of `occlu_fer.lock`, JSON; no path of the machine that made it."""
@@ -70,8 +88,24 @@ class Lock:
 
     @staticmethod
     def from_text(text: str) -> Lock:
-        """Return the lock that `to_text` wrote; ValueError or TypeError if it is another thing."""
-        return Lock(**json.loads(text))
+        """Return the lock that `to_text` wrote; ValueError if it is another thing."""
+        try:
+            lock = Lock(**json.loads(text))
+        except (TypeError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+        for name, shape in SHAPES.items():
+            value = getattr(lock, name)
+            if not _has(value, shape):
+                raise ValueError(f"{name} = {value!r:.80}")
+        return lock
+
+
+def _has(value: Any, shape: Shape) -> bool:
+    kind, inner, innermost = shape
+    if not isinstance(value, kind):
+        return False
+    within = value.values() if isinstance(value, dict) and inner is not None else ()
+    return all(_has(one, (inner or object, innermost, None)) for one in within)
 
 
 def config_folder(config: str) -> str:

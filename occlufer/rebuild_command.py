@@ -105,7 +105,7 @@ def _missing_text(missing: dict[str, dict[str, int]]) -> list[str]:
         f"  {source:{widths[0]}}  {reason:{widths[1]}}  {count:>{widths[2]}}"
         for source, reason, count in rows
     ]
-    return ["missing, by source and reason; missing.csv names every row:", *table]
+    return ["missing, by source and reason; missing.csv names all but taken_down:", *table]
 
 
 def _number(count: int) -> str:

@@ -20,8 +20,8 @@ def add(command: argparse.ArgumentParser) -> None:
         "what",
         nargs="+",
         metavar="WHAT",
-        help="a picture's file, the sha256 of one or of a published crop, or an address; only "
-        "hashes are kept of it",
+        help="a picture's file, the sha256 of one or of a published crop, an address, or a record "
+        "(SOURCE/SOURCE_ID); only hashes are kept of it",
     )
     adding.add_argument("--reason", default="", help="one word, kept here and never published")
     checking = actions.add_parser("check", help="say what a tombstone names, and why")

@@ -75,7 +75,7 @@ def read_lock(folder: Path) -> Lock | None:
     """Return the lock of a dataset; None if the folder has none that can be read, as a cache."""
     try:
         return Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return None
 
 

@@ -77,7 +77,7 @@ class Hub:
                 self.rfile.readline()
                 return found
 
-            do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815 (the names are http.server's)
+            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 (the names are http.server's)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -141,6 +141,9 @@ class Hub:
             return 200, {"transfer": "basic", "objects": objects}, {}
         if first == "commit":
             return self._commit(name, repository, body)
+        if first == "tag" and method == "DELETE":
+            found = repository.tags.pop(unquote(more), None)
+            return (200, {}, {}) if found is not None else (404, {"error": "no such tag"}, {})
         if first == "tag":
             return self._tag(repository, json.loads(body)["tag"], more)
         if first == "resolve":
@@ -218,7 +221,8 @@ class Hub:
 
     def _file(self, repository: Repository, revision: str, path: str) -> Answer:
         number = self._number(repository, revision)
-        files = {} if number is None else repository.commits[number]
+        # Before the first commit the number is -1.
+        files = {} if number in (None, -1) else repository.commits[number or 0]
         path = unquote(path)
         if path not in files:
             return 404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"}

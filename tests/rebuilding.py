@@ -6,6 +6,7 @@ import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from PIL import Image
 
 from occlufer.build import build
 from occlufer.builders.hub import public_copy
+from occlufer.builders.rebuild.account import Coverage
+from occlufer.builders.rebuild.rebuild import rebuild
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import BuildConfig, ListsConfig, SourceConfig
 
@@ -124,3 +127,13 @@ def world(factory: pytest.TempPathFactory) -> World:
         shutil.move(public_copy(config.out).folder, recipe)
         _made["world"] = World(config, sources, recipe)
     return _made["world"]
+
+
+def run(recipe: Path, sources: dict[str, Path], out: Path, **more: Any) -> Coverage:
+    return rebuild(recipe, {}, [f"{name}={path}" for name, path in sources.items()], out, **more)
+
+
+def index_and_lock(made: World, place: Path) -> Path:
+    shutil.copytree(made.recipe / "index", place / "index")
+    shutil.copyfile(made.recipe / "occlu_fer.lock", place / "occlu_fer.lock")
+    return place

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import astuple
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -20,6 +22,7 @@ import pytest
 import requests
 
 from occlufer.annotation import credentials, place, server
+from occlufer.annotation.ports import HOST
 from occlufer.errors import OccluferError
 
 if TYPE_CHECKING:
@@ -336,6 +339,34 @@ def test_another_program_at_the_port_is_noticed_and_sent_no_secret(
     assert "authorization" not in asked.lower()
     assert known.token not in asked
     assert server.stop(fresh) is False
+
+
+def test_a_next_port_that_nobody_answers_at_but_somebody_holds_is_told_alike(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The server tries the next port; a program may hold that as its own end of a connection.
+    with port_in_use() as listening:
+        monkeypatch.setattr(server, "free_port", lambda: listening)
+        with pytest.raises(OccluferError, match=f"found another program at port {listening}"):
+            server.start(fresh)
+    assert servers_of(fresh) == []
+    assert not place.Place(fresh).run.exists()
+
+
+@contextmanager
+def port_in_use() -> Iterator[int]:
+    """Yield a port at which somebody listens, while the next is only held."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind((HOST, 0))
+            first.listen()
+            port = first.getsockname()[1]
+            try:
+                second.bind((HOST, port + 1))
+            except OSError:
+                continue
+            yield port
+            return
 
 
 def test_a_server_that_dies_early_is_told_in_one_line(fresh: Path) -> None:

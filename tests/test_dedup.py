@@ -18,6 +18,7 @@ from occlufer.builders import arrivals, dedup
 from occlufer.builders.dedup import cluster_samples, find_duplicates
 from occlufer.builders.hashes import find_hashes
 from occlufer.builders.pixels import BadImageError, encode_png
+from occlufer.builders.stars import Drop
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Result, Vote
@@ -218,6 +219,31 @@ def test_the_kept_one_is_of_the_first_source_then_the_largest(
     assert [name for name, image in images.items() if results[image].reject is None] == [kept]
 
 
+@pytest.mark.parametrize(
+    ("facts", "wins"),
+    [
+        (Facts(votes=(Vote("panel", "fear", 8), Vote("panel", "anger", 2))), True),
+        (Facts(votes=(Vote("panel", "fear", 2), Vote("other", "anger", 1))), True),
+        (Facts(votes=(Vote("panel", "fear", 2),), no_class={"unknown": 3}), False),
+        (Facts(votes=(Vote("panel", "fear", 2),), no_class={"unknown": 1}), True),
+    ],
+    ids=["panel", "two-panels", "no-class", "some-say-no-class"],
+)
+def test_a_sample_wins_over_its_copy_if_its_votes_elect_a_class(
+    workspace: Workspace, textured: Textured, facts: Facts, wins: bool
+) -> None:
+    # Votes are counted as the stage labels will, heads of a panel one by one.
+    first = add(workspace, "first", textured(1))
+    workspace.catalog.put_records([Record("s0/first", "s0", "2", facts, first)])
+    copy = add(workspace, "copy", resized(textured(1), 90))
+    one = Facts(votes=(Vote("source:s1", "fear"),))
+    workspace.catalog.put_records([Record("s0/copy", "s0", "2", one, copy)])
+    results = found(workspace)
+    assert [image for image in (first, copy) if results[image].reject is None] == [
+        first if wins else copy
+    ]
+
+
 def test_a_sample_of_conflicting_votes_never_wins_over_a_labelled_copy(
     workspace: Workspace, textured: Textured
 ) -> None:
@@ -356,6 +382,12 @@ def test_nothing_gives_nothing(workspace: Workspace) -> None:
 # Any pictures, without a workspace ----------------------------------------------------------------
 
 
+def told(drop: Drop) -> tuple[Any, ...]:
+    """What is said of a drop, but for whom."""
+    edge = drop.edge
+    return edge.view, drop.seen, edge.bits64, edge.bits256, drop.block_difference
+
+
 @settings(max_examples=15)
 @given(st.permutations(range(8)))
 def test_duplicates_of_any_pictures_do_not_depend_on_their_order(
@@ -364,14 +396,32 @@ def test_duplicates_of_any_pictures_do_not_depend_on_their_order(
     pictures = [Image.fromarray(pixels) for pixels in family(textured)]
     plain = find_duplicates(pictures, workers=1)
     mixed = find_duplicates([pictures[i] for i in order], workers=1)
-    kept = {order[i]: order[drop.kept] for i, drop in mixed.dropped.items()}
-    assert kept == {i: drop.kept for i, drop in plain.dropped.items()}
+    drops = {order[i]: (order[drop.kept], *told(drop)) for i, drop in mixed.dropped.items()}
+    assert drops == {i: (drop.kept, *told(drop)) for i, drop in plain.dropped.items()}
+    cut = sorted(tuple(sorted((order[a], order[b]))) for a, b in mixed.cut)
+    assert cut == sorted(tuple(sorted(pair)) for pair in plain.cut)
+    kept = {i: drop[0] for i, drop in drops.items()}
     assert len(kept) == 4
     assert not kept.keys() & set(kept.values())
     groups = dict(zip(order, mixed.groups, strict=True))
     for i in range(8):
         together = {j for j in range(8) if groups[j] == groups[i]}
         assert together == {j for j in range(8) if plain.groups[j] == plain.groups[i]}
+
+
+def test_pictures_of_one_form_and_two_palettes_do_not_depend_on_their_order(
+    textured: Textured,
+) -> None:
+    # Their pixels are the same numbers; what these mean is in the palette.
+    grey = Image.fromarray(textured(1)).convert("L")
+    pictures = []
+    for step in (1, 2):
+        picture = Image.fromarray(np.asarray(grey) // 2, "P")
+        picture.putpalette([min(step + level, 255) for level in range(256) for _ in range(3)])
+        pictures.append(picture)
+    (there,) = find_duplicates(pictures, workers=1).dropped.items()
+    (back,) = find_duplicates(pictures[::-1], workers=1).dropped.items()
+    assert (there[0], there[1].kept) == (1 - back[0], 1 - back[1].kept)
 
 
 def test_paths_bytes_and_pictures_are_the_same(

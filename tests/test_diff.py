@@ -211,3 +211,9 @@ def test_a_shard_that_cannot_be_read_is_named(first: Path, second: Path) -> None
     (second / TRAIN).write_bytes(b"PAR1")
     with pytest.raises(UsageError, match=r"train-00000-of-00001\.parquet: found no shard"):
         diff(first, second)
+
+
+def test_a_shard_that_is_missing_is_no_change(first: Path, second: Path) -> None:
+    (second / VALIDATION).unlink()
+    with pytest.raises(MissingError, match=r"validation-.*no such file, expected the shard"):
+        diff(first, second)

@@ -7,14 +7,18 @@ import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.builders import folder as folder_module
+from occlufer.builders.clusters import cluster_looks
 from occlufer.builders.folder import find_in_folder
 from occlufer.config import DedupConfig
+from occlufer.errors import OccluferError
 
 Pixels = NDArray[np.uint8]
 Write = Callable[[Path, Mapping[str, bytes]], Path]
@@ -100,6 +104,48 @@ def test_names_that_are_no_utf8_are_written_out(folder: Path, run_cli: Run) -> N
     found = json.loads(run_cli("dedup", folder, "--json", cwd=folder.parent).stdout)
     paths = [{star["kept"], *(r["path"] for r in star["dropped"])} for star in found["duplicates"]]
     assert {r"\xff.png", "copy.png"} in paths
+
+
+def test_a_name_cannot_pass_for_a_line_of_the_answer(folder: Path, run_cli: Run) -> None:
+    forged = "x\nother.png is kept for\x1b[2J.png"
+    (folder / forged).write_bytes((folder / "other.png").read_bytes())
+    said = run_cli("dedup", folder, cwd=folder.parent).stdout
+    assert r"x\nother.png is kept for\x1b[2J.png" in said
+    assert "\x1b" not in said
+    assert not any(line.startswith("other.png is kept for\x1b") for line in said.splitlines())
+
+
+def test_a_link_is_no_copy_of_the_file_that_it_leads_to(folder: Path, run_cli: Run) -> None:
+    # Whoever deletes what is dropped must be left with the file.
+    (folder / "0 first.png").symlink_to("other.png")
+    (folder / "0 too").symlink_to("a", target_is_directory=True)
+    (folder / "blob").write_bytes((folder / "other.png").read_bytes())
+    found = find_in_folder(folder, DedupConfig(), workers=1)
+    links = {(path, reason, detail) for path, reason, detail in found.rejected if reason == "link"}
+    assert links == {
+        ("0 first.png", "link", "a link to other.png"),
+        ("0 too/original.png", "link", "a link to a/original.png"),
+        ("0 too/same bytes.png", "link", "a link to a/same bytes.png"),
+    }
+    assert {"other.png", "blob"} <= {*found.paths}
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for change in (lambda path: path.unlink(), lambda path: path.write_bytes(b"another")):
+
+        def clusters(
+            looks: Any, grey: Callable[[int], Any], settings: Any, do: Any = change
+        ) -> Any:
+            do(folder / "b/smaller.jpg")
+            return cluster_looks(looks, grey, settings)
+
+        data = (folder / "b/smaller.jpg").read_bytes()
+        monkeypatch.setattr(folder_module, "cluster_looks", clusters)
+        with pytest.raises(OccluferError, match=r"smaller.jpg: found .*, expected the picture of"):
+            find_in_folder(folder, DedupConfig(), workers=1)
+        (folder / "b/smaller.jpg").write_bytes(data)
 
 
 EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -11,13 +13,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hub_server import TOKEN, Hub
 from mixed import PICTURES, mixed_build
 
 from occlufer import cli
+from occlufer.build import build
 from occlufer.builders.hub import publish_folder
-from occlufer.builders.tombstones import Tombstone, dated, write_tombstones
+from occlufer.builders.takedown_add import add
+from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstone, dated, write_tombstones
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError
 from occlufer.lock import Lock
 
@@ -32,6 +38,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
     started = Hub()
     monkeypatch.setattr(constants, "ENDPOINT", started.endpoint)
+    files = started.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no token"))
@@ -177,7 +185,7 @@ def test_a_folder_without_a_dataset_is_missing(
 LOAD = f"""
 import json, sys
 import occlufer.loading as loading
-found = loading.load_dataset("{REPO}", version=sys.argv[1])
+found = loading.load_dataset("{REPO}", version=sys.argv[1] if sys.argv[1:] else None)
 print(json.dumps({{s: [row["image"] is None for row in found[s]] for s in found}}))
 """
 
@@ -217,3 +225,71 @@ def test_the_command_publishes_and_others_load_the_pinned_version_once_and_then_
     assert len(hub.log) == before
     other = run(["-c", LOAD, "0" * 12], hub, home)
     assert "found no dataset of version 000000000000" in other.stderr
+
+
+@pytest.mark.slow
+def test_without_a_version_the_newest_is_loaded_or_the_last_that_was_fetched(
+    hub: Hub, folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    publish_folder(folder, REPO, public=False, dry_run=False)
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def rows(**more: str) -> int:
+        done = run(["-c", LOAD], hub, home, **more)
+        assert done.returncode == 0, done.stderr
+        return sum(map(len, json.loads(done.stdout.splitlines()[-1]).values()))
+
+    assert rows() == 2 * PICTURES
+    mixed = mixed_build(tmp_path_factory)
+    shutil.copytree(mixed.workspace, tmp_path / "workspace")
+    workspace, takedown = tmp_path / "workspace", tmp_path / "mine.jsonl"
+    config = dataclasses.replace(mixed, out=folder, workspace=workspace, takedown=takedown)
+    add(config, ["free/anger/0.png"])
+    build(config)
+    publish_folder(folder, REPO, public=False, dry_run=False)
+    assert rows(HF_HUB_OFFLINE="1") == 2 * PICTURES
+    assert rows() == 2 * PICTURES - 1
+    hub.stop()
+    assert rows() == 2 * PICTURES - 1
+
+
+def test_tombstones_of_the_repository_are_not_lost(hub: Hub, folder: Path) -> None:
+    publish_folder(folder, REPO, public=False, dry_run=False)
+    stone = Tombstone(("ab" * 32,)).to_line().encode()
+    hub.repositories[REPO].files[TAKEDOWN_NAME] = stone
+    with pytest.raises(
+        GateError, match=r"found 1 tombstones in its takedown.jsonl that the folder"
+    ):
+        publish_folder(folder, REPO, public=False, dry_run=False)
+    assert hub.repositories[REPO].files[TAKEDOWN_NAME] == stone
+
+
+def test_tombstones_beside_the_folder_count_without_a_config(hub: Hub, folder: Path) -> None:
+    lines = [dated(Tombstone(("ab" * 32,)), "asked").to_line()]
+    write_tombstones(folder.with_name(TAKEDOWN_NAME), lines)
+    with pytest.raises(GateError, match="was built without 1 tombstones"):
+        publish_folder(folder, REPO, public=False, dry_run=False)
+    assert REPO not in hub.repositories
+
+
+def test_a_folder_that_does_not_verify_is_not_uploaded(hub: Hub, folder: Path) -> None:
+    shard = folder / "data/train-00000-of-00001.parquet"
+    table = pq.read_table(shard)
+    pq.write_table(table.append_column("face", pa.array([b"face"] * table.num_rows)), shard)
+    told = json.loads((folder / "occlu_fer.lock").read_text(encoding="utf-8"))
+    told["files"]["data/" + shard.name] = hashlib.sha256(shard.read_bytes()).hexdigest()
+    told["sizes"]["data/" + shard.name] = shard.stat().st_size
+    (folder / "occlu_fer.lock").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(GateError, match=r"faults, expected none; the first: .*face"):
+        publish_folder(folder, REPO, public=False, dry_run=False)
+    assert REPO not in hub.repositories
+
+
+def test_the_tag_of_a_version_is_on_the_commit_that_was_uploaded_last(
+    hub: Hub, folder: Path
+) -> None:
+    publish_folder(folder, REPO, public=False, dry_run=False)
+    publish_folder(folder, REPO, public=False, dry_run=False)
+    repository = hub.repositories[REPO]
+    assert repository.tags == {lock_of(folder).version: len(repository.commits) - 1}

@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.build import BuildSummary, build
-from occlufer.builders import publish
+from occlufer.builders import publish, shards
 from occlufer.builders.documents import DOCUMENTS
 from occlufer.builders.publish import is_published
 from occlufer.config import BuildConfig, SourceConfig
@@ -253,23 +255,40 @@ def test_shards_hold_every_sample_once(
     import dataclasses
 
     shutil.copytree(built_config.workspace, tmp_path / "workspace")
-    monkeypatch.setattr(publish, "SHARD_BYTES", 200_000)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 200_000)
     config = dataclasses.replace(built_config, out=tmp_path / "occlu_fer")
     with open_workspace(tmp_path / "workspace") as workspace:
         results = list(publish.publish(workspace, config))
     import pyarrow.parquet as pq
 
-    shards = sorted((tmp_path / "occlu_fer/data").glob("*.parquet"))
-    assert len(shards) > 4
-    numbers = {p.name.split("-of-")[1] for p in shards if p.name.startswith("train")}
-    assert numbers == {f"{sum(p.name.startswith('train') for p in shards):05d}.parquet"}
-    names = [s for shard in shards for s in pq.read_table(shard)["sha256"].to_pylist()]
+    files = sorted((tmp_path / "occlu_fer/data").glob("*.parquet"))
+    assert len(files) > 4
+    assert all(path.stat().st_size <= 200_000 for path in files)
+    numbers = {p.name.split("-of-")[1] for p in files if p.name.startswith("train")}
+    assert numbers == {f"{sum(p.name.startswith('train') for p in files):05d}.parquet"}
+    names = [s for path in files for s in pq.read_table(path)["sha256"].to_pylist()]
     assert len(names) == len(set(names)) == built.published
     assert Counter(r.value["shard"] for r in results) == {
-        f"data/{shard.name}": pq.read_metadata(shard).num_rows for shard in shards
+        f"data/{path.name}": pq.read_metadata(path).num_rows for path in files
     }
     lock = (tmp_path / "occlu_fer" / "occlu_fer.lock").read_bytes()
     assert {r.value["lock"] for r in results} == {hashlib.sha256(lock).hexdigest()}
+
+
+@given(st.lists(st.integers(0, 2_000_000)))
+def test_no_shard_is_larger_than_it_may_be_and_none_smaller_than_it_must(sizes: list[int]) -> None:
+    # Of the same sizes a rebuild makes the same shards.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHARD_BYTES", 1_000_000)
+        counts = shards.shard_rows(sizes)
+    assert sum(counts) == len(sizes)
+    taken = [size + shards.ROW_BYTES for size in sizes]
+    start = 0
+    for count in counts:
+        assert count == 1 or sum(taken[start : start + count]) <= 1_000_000
+        after = taken[start : start + count + 1]
+        assert len(after) == count or sum(after) > 1_000_000
+        start += count
 
 
 def test_a_photograph_that_may_be_passed_on_has_a_line_with_its_author(

@@ -283,6 +283,28 @@ def test_a_hash_that_nobody_knows_stands_for_its_exact_bytes(
     }
 
 
+def test_a_record_takes_the_same_down_as_its_file(
+    built_once: BuildConfig, config: BuildConfig
+) -> None:
+    # A reader of the card knows source and source_id, and has neither file nor hash.
+    (added,) = add(built_once, ["faces/happy/0.png"])
+    by_record = read_tombstones(built_once.takedown)
+    assert (added.new, added.records) == (True, ["faces/happy/0.png"])
+    (again,) = add(built_once, [str(person_of(config))])
+    assert not again.new
+    assert read_tombstones(built_once.takedown) == by_record
+    with pytest.raises(MissingError, match=r"faces/happy/999.png: .* or a record of the workspace"):
+        add(built_once, ["faces/happy/999.png"])
+
+
+def test_a_record_whose_picture_came_to_nothing_is_known_by_its_bytes(config: BuildConfig) -> None:
+    with open_workspace(config.workspace) as workspace:
+        workspace.catalog.put_records([Record("s/1", "s", "1", Facts(), "ab" * 32)])
+    (added,) = add(config, ["s/1"])
+    assert added.pictures == 0
+    assert read_tombstones(config.takedown).files.keys() == {"ab" * 32}
+
+
 def put_web(workspace: Workspace, sha256: str, url: str, page: str = "") -> None:
     """Put a web record that has come through all stages before takedown."""
     facts = Facts(evidence={"url": url, "page": page})
@@ -341,11 +363,28 @@ def test_adding_again_changes_nothing(built_once: BuildConfig) -> None:
     assert len(first.splitlines()) == 1
 
 
+def test_hashes_of_another_version_are_kept_and_bytes_and_addresses_still_count(
+    built_once: BuildConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = built_once
+    add(config, [str(person_of(config))])
+    told = json.loads(config.takedown.read_text(encoding="utf-8"))
+    told |= {"hashes": "0", "pictures": [["ab" * 8, "cd" * 32]]}
+    config.takedown.write_text(json.dumps(told) + "\n", encoding="utf-8")
+    tombstones = read_tombstones(config.takedown)
+    assert "1 tombstones hold the hashes of another version" in caplog.text
+    assert len(tombstones.views) == 0
+    (added,) = add(config, ["ab" * 32])  # writes the file anew
+    assert added.new
+    assert json.loads(config.takedown.read_text(encoding="utf-8").splitlines()[0]) == told
+    assert reasons(build(config)) == {"faces/happy/0.png": "taken_down"}
+
+
 def test_of_several_all_are_added_or_none(config: BuildConfig, tmp_path: Path) -> None:
     text = tmp_path / "text.jpg"
     text.write_text("no picture", encoding="utf-8")
     for wrong, error in (("nowhere.jpg", MissingError), (str(text), UsageError)):
-        with pytest.raises(error, match="expected a picture, a sha256 of 64 hex digits, or an ad"):
+        with pytest.raises(error, match="expected a picture, a sha256 of 64 hex digits, an addr"):
             add(config, [str(person_of(config)), "ab" * 32, wrong])
         assert not config.takedown.exists()
     assert len(add(config, [str(person_of(config)), "ab" * 32])) == 2

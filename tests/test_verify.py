@@ -23,17 +23,17 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from occlufer import cli
 from occlufer.build import build
 from occlufer.builders.documents import DOCUMENTS, write_documents
 from occlufer.builders.verify.fault import Fault
-from occlufer.builders.verify.files import SHAPES
 from occlufer.builders.verify.paths import local_path, path_within
 from occlufer.builders.verify.verify import Verdict, verify
 from occlufer.config import BuildConfig, SourceConfig, load_config
 from occlufer.errors import MissingError
-from occlufer.lock import Lock
+from occlufer.lock import SHAPES, Lock
 from occlufer.schema import LABELS
 
 CLASSES = ("happy", "sad", "fear")
@@ -182,19 +182,39 @@ def swap_bytes(folder: Path) -> None:
     edit_rows(folder, TRAIN, change, index=False)
 
 
-def with_its_hash(folder: Path) -> None:
-    """A picture that is cut short, and the hash of what is left of it."""
+def with_its_hash(change: Callable[[bytes], bytes]) -> Plant:
+    """Another picture in a row, and the hash of it."""
 
-    def change(rows: list[Row]) -> None:
-        for row in rows:
-            if row["sha256"] == short:
-                row["sha256"] = hashlib.sha256(left).hexdigest()
-                if "image" in row:
-                    row["image"] = {"bytes": left, "path": None}
+    def plant(folder: Path) -> None:
+        def put(rows: list[Row]) -> None:
+            for row in rows:
+                if row["sha256"] == old:
+                    row["sha256"] = hashlib.sha256(new).hexdigest()
+                    if "image" in row:
+                        row["image"] = {"bytes": new, "path": None}
 
-    row = pq.read_table(folder / TRAIN).to_pylist()[2]
-    short, left = row["sha256"], row["image"]["bytes"][:-200]
-    edit_rows(folder, TRAIN, change)
+        row = pq.read_table(folder / TRAIN).to_pylist()[2]
+        old, new = row["sha256"], change(row["image"]["bytes"])
+        edit_rows(folder, TRAIN, put)
+
+    return plant
+
+
+def with_a_place(data: bytes) -> bytes:
+    """The same pixels, and where their file once lay."""
+    file = io.BytesIO()
+    text = PngInfo()
+    text.add_text("Source", f"{SECRET}/1.png")
+    Image.open(io.BytesIO(data)).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+def with_exif(data: bytes) -> bytes:
+    """Nearly the same pixels as JPEG, and who took them."""
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x013B] = "A. Photographer"
+    Image.open(io.BytesIO(data)).convert("RGB").save(file, "JPEG", quality=98, exif=exif)
+    return file.getvalue()
 
 
 def cross(folder: Path) -> None:
@@ -312,6 +332,35 @@ def drop_column(folder: Path) -> None:
     pin(folder, TRAIN)
 
 
+def drop(name: str) -> Plant:
+    """A column less, in the shard and in what its metadata says."""
+
+    def plant(folder: Path) -> None:
+        table = pq.read_table(folder / TRAIN).drop_columns([name])
+        told = json.loads(table.schema.metadata[b"huggingface"])
+        del told["info"]["features"][name]
+        written = {**table.schema.metadata, b"huggingface": json.dumps(told).encode()}
+        pq.write_table(table.replace_schema_metadata(written), folder / TRAIN)
+        pin(folder, TRAIN)
+
+    return plant
+
+
+def extra_column(shard: str) -> Plant:
+    """What somebody may have added: bytes beside a row, of its picture or of its face."""
+
+    def plant(folder: Path) -> None:
+        table = pq.read_table(folder / shard)
+        more = table.append_column("embedding", pa.array([b"face"] * table.num_rows))
+        told = json.loads(more.schema.metadata[b"huggingface"])
+        told["info"]["features"]["embedding"] = {"dtype": "binary", "_type": "Value"}
+        written = {**more.schema.metadata, b"huggingface": json.dumps(told).encode()}
+        pq.write_table(more.replace_schema_metadata(written), folder / shard)
+        pin(folder, shard)
+
+    return plant
+
+
 def quotas(folder: Path) -> None:
     told = json.loads((folder / "occlu_fer.lock").read_text("utf-8"))
     asked = copy.deepcopy(told["counts"])
@@ -343,6 +392,7 @@ def no_bytes(row: Row) -> dict[str, Any]:
 
 
 ROW = f"{TRAIN}, row 2"
+INDEX_OF_TRAIN = "index/train-00000-of-00001.parquet"
 CARD_COUNT = re.compile(r"num_examples: \d+")
 FAULTS: dict[str, tuple[Plant, str, str]] = {
     # name: (how it is planted, the check that must find it, where)
@@ -362,6 +412,9 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
         f"{TRAIN}, schema metadata",
     ),
     "column dropped": (drop_column, "column", TRAIN),
+    "column that nothing hangs on dropped": (drop("landmarks"), "column", TRAIN),
+    "column of somebody else's": (extra_column(TRAIN), "column", TRAIN),
+    "pictures in the index": (extra_column(INDEX_OF_TRAIN), "column", INDEX_OF_TRAIN),
     "count in the card": (
         in_text("README.md", "num_examples: ", "num_examples: 1"),
         "num_examples of train",
@@ -432,7 +485,9 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
     ),
     "quota missed": (quotas, "quota", "data, train"),
     "pictures swapped": (swap_bytes, "image sha256", f"{TRAIN}, row 0"),
-    "picture cut short": (with_its_hash, "image", ROW),
+    "picture cut short": (with_its_hash(lambda data: data[:-200]), "image", ROW),
+    "path within a picture": (with_its_hash(with_a_place), "image metadata", ROW),
+    "photographer within a picture": (with_its_hash(with_exif), "image metadata", ROW),
     "picture missing": (in_row("image", no_bytes), "image", ROW),
     "path of a picture": (in_row("image", path_of_image), "local path", f"{ROW}, image"),
     "path in a column": (
@@ -460,6 +515,9 @@ FAULTS: dict[str, tuple[Plant, str, str]] = {
 }
 # What else is found then, for one thing follows from the other.
 FOLLOWS = {
+    "column that nothing hangs on dropped": {"index"},
+    "column of somebody else's": {"index"},
+    "pictures in the index": {"index"},
     "shard truncated, the lock as it was": {"sha256", "shard"},
     "shard missing": {"data_files of train"},
     "count in the lock": {"num_examples of train"},

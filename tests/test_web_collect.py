@@ -112,6 +112,32 @@ def test_what_is_fetched_becomes_records_with_licence_author_and_evidence(
         assert np.array_equal(np.asarray(clean), np.asarray(original))
 
 
+def test_what_was_taken_down_is_never_asked_for_and_its_bytes_are_not_kept(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    named = {"/a.jpg": 1, "/b.jpg": 2, "/again.jpg": 1, "/c.jpg": 3}
+    web_server.routes |= {path: web_server.answer(picture(n)) for path, n in named.items()}
+    pages = {"/b.jpg": "https://photos.example/b"}
+    rows = [f"{web_server.url(path)},CC0,,,{pages.get(path, '')}" for path in named]
+    config = write_config(tmp_path, web_server, rows)
+    (tmp_path / "a.jpg").write_bytes(picture(1))
+    taken = [web_server.url("/a.jpg"), pages["/b.jpg"], str(tmp_path / "a.jpg")]
+    assert main(["takedown", "add", *taken, "--config", str(config)]) == 0
+    assert main(["fetch", "--config", str(config)]) == 0
+    assert outcomes(tmp_path) == {
+        "a.jpg": ("skipped", "taken_down"),
+        "b.jpg": ("skipped", "taken_down"),
+        "again.jpg": ("skipped", "taken_down"),
+        "c.jpg": ("fetched", ""),
+    }
+    assert web_server.requests["/a.jpg"] == web_server.requests["/b.jpg"] == 0
+    kept = [path for path in (tmp_path / "photographs" / "images").rglob("*") if path.is_file()]
+    assert len(kept) == 1
+    (tmp_path / "takedown.jsonl").unlink()  # taken back
+    assert main(["fetch", "--config", str(config)]) == 0
+    assert {state for state, _ in outcomes(tmp_path).values()} == {"fetched"}
+
+
 def test_whatever_is_not_allowed_is_left_out_with_its_reason(
     tmp_path: Path, web_server: WebServer
 ) -> None:

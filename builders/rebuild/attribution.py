@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import MissingError
+from occlufer.digest import file_sha256
+from occlufer.errors import GateError, MissingError
+from occlufer.lock import LOCK_NAME
 
 from ..attribution import FILE_NAME, PHOTOGRAPHS, attribution_lines
 from .recipe import Recipe
@@ -25,6 +27,9 @@ def check_attribution(recipe: Recipe) -> None:
             f"{recipe.folder / FILE_NAME}: no such file, expected the recipe's: it names the "
             f"authors of {own} samples"
         )
+    expected = recipe.lock.files.get(FILE_NAME)
+    if own and file_sha256(recipe.folder / FILE_NAME) != expected:
+        raise GateError(f"{recipe.folder / FILE_NAME}: found another file than {LOCK_NAME} names")
 
 
 def write_attribution(

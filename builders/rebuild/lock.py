@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from occlufer.lock import Lock, made_with
+from occlufer.errors import GateError
+from occlufer.lock import LOCK_NAME, Lock, made_with
 from occlufer.schema import LABELS, RIGHTS
 
+from ..documents import DOCUMENTS
+from ..verify.fault import first_line
 from ..verify.shards import Row
 from ..verify.sides import MAIN
 from ..verify.totals import REBUILT
@@ -17,6 +21,25 @@ from .read import Copy
 
 # Who gave a label, where rows are missing and an index does not say whose label theirs was.
 UNTOLD = "untold"
+
+
+def check_lock(folder: Path, lock: Lock) -> None:
+    """Raise GateError for the lock of a recipe of which documents, or a part, cannot be made."""
+    try:
+        for make in DOCUMENTS.values():
+            make(lock)
+        lock_of_part(lock, Tally(), ())
+        for subset, told in lock.subsets.items():
+            _ = told["listed"] + 1, lock.shards[subset].values()
+        for terms in lock.sources.values():
+            _ = terms["own_attribution"] + 1, terms["rights"].values()
+        for table in lock.config["sources"]:
+            _ = table["kind"], table["name"]
+    except Exception as error:  # there may be anything in it
+        raise GateError(
+            f"{folder / LOCK_NAME}: found a lock that does not hang together "
+            f"({type(error).__name__}: {first_line(error)}), expected what `occlufer build` writes"
+        ) from None
 
 
 class Tally:

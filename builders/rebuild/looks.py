@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,8 @@ from .read import (
 )
 from .recipe import Key, Wanted
 from .sources import Opened
+
+log = logging.getLogger(__name__)
 
 # So many squares at most are cut out of photographs of other names than their rows'.
 CUTS_TRIED = 100_000
@@ -91,6 +94,11 @@ def look_through(
     entries = (entry for i, entry in enumerate(source.entries()) if i not in passed.matched)
     # Each photograph has to be cut anew for each row: where that is too much, names alone help.
     tried = sought.cuts if len(sought.cuts) * passed.others <= CUTS_TRIED else []
+    if len(tried) < len(sought.cuts):
+        log.info(
+            "%s: %d crops are missing, and looked for in photographs of their own names alone",
+            *(source.name, len(sought.cuts)),
+        )
     look = partial(_look, sought=sought, tried=tried, store=store)
     seen = map_local(look, entries, workers)
     copies: dict[tuple[int, str], Pair] = {}
@@ -144,5 +152,6 @@ def _of_squares(
             crop_rgb = cut_of(image_rgb, sought.rows[row])
         except BadImageError:  # a photograph of another size
             continue
-        for near in sought.near(sha256, phash_of(crop_rgb), [row], name):
+        cut = f"{sha256} {sought.rows[row].cut}"
+        for near in sought.near(cut, phash_of(crop_rgb), [row], name):
             yield near, encode_png(crop_rgb)

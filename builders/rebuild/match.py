@@ -6,6 +6,7 @@ little: without the right name a copy has to be very near, and nothing else may 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Near:
 
     row: int
     copy: str
-    """What tells copies apart, e.g. the sha256 of its bytes."""
+    """What tells copies apart: the sha256 of its bytes, and the square that is cut out of them."""
     bits: int
     """In how many bits their hashes differ."""
     rival_bits: int
@@ -52,8 +53,9 @@ def choose(found: Iterable[Near]) -> dict[int, Near]:
     for near in found:
         if is_able(near):
             rows.setdefault(near.row, []).append(near)
-    best = {row: _best(able) for row, able in rows.items()}
-    return {row: near for row, near in best.items() if near is not None}
+    best = {row: one for row, able in rows.items() if (one := _best(able)) is not None}
+    taken = Counter(one.copy for one in best.values())
+    return {row: one for row, one in best.items() if taken[one.copy] == 1}
 
 
 def _best(able: list[Near]) -> Near | None:

@@ -24,6 +24,7 @@ from ..hashes import hash_images
 from ..metadata import without_metadata
 from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
 from ..sources.entry import Entry
+from ..verify.schema import check_columns
 from ..verify.shards import DamagedShardError, batches, shards_of
 from .recipe import Key, Recipe, Wanted
 from .sources import Opened
@@ -86,6 +87,7 @@ def read_recipe_pixels(
         if shard.config == INDEX or not path.is_file():
             continue
         try:
+            check_columns(path, shard.config)
             for batch in batches(path, [PIXELS]):
                 for one in batch:
                     _take((one[PIXELS] or {}).get("bytes") or b"", by_crop, found, store)
@@ -119,13 +121,16 @@ def read_source(
 ) -> Passed:
     """Take every picture whose bytes a row names, and note what lies under the rows' names."""
     by_bytes: dict[str, list[Wanted]] = {}
+    by_sample: dict[str, list[Wanted]] = {}
     names = set()
     for row in wanted:
         by_bytes.setdefault(row.source_sha256, []).append(row)
+        if row.cut is None:
+            by_sample.setdefault(row.sha256, []).append(row)
         if row.source == source.name:
             names.add(row.source_id)
     matched, others = set(), 0
-    see = partial(_see, by_bytes=by_bytes, store=store)
+    see = partial(_see, by_bytes=by_bytes, by_sample=by_sample, store=store)
     seen = map_local(see, source.entries(), workers)
     for position, one in enumerate(progress(seen, None, f"read {source.name}")):
         found.copies.update({key: copy for key, copy in one.copies.items() if found.lacks(key)})
@@ -137,12 +142,22 @@ def read_source(
     return Passed(frozenset(matched), others)
 
 
-def _see(entry: Entry, by_bytes: Mapping[str, list[Wanted]], store: ImageStore) -> Seen:
-    """Return what an entry is, with the pictures that its bytes make."""
+def _see(
+    entry: Entry,
+    by_bytes: Mapping[str, list[Wanted]],
+    by_sample: Mapping[str, list[Wanted]],
+    store: ImageStore,
+) -> Seen:
+    """Return what an entry is, with the pictures that its bytes make.
+
+    A file that has lost its metadata on the way still makes the sample, to the bit.
+    """
     data, state = bytes_of(entry)
+    if state != READ:
+        return Seen(entry.source_id, state)
     sha256 = hashlib.sha256(data).hexdigest()
     copies: dict[Key, Copy] = {}
-    for row in by_bytes.get(sha256, ()) if state == READ else ():
+    for row in by_bytes.get(sha256) or _of_sample(data, by_sample):
         if row.key not in copies:
             try:
                 crop = crop_of(data, row)
@@ -151,6 +166,14 @@ def _see(entry: Entry, by_bytes: Mapping[str, list[Wanted]], store: ImageStore) 
                 return Seen(entry.source_id, UNREADABLE)
             copies[row.key] = copy_of(crop, sha256, row, store)
     return Seen(entry.source_id, state, copies)
+
+
+def _of_sample(data: bytes, by_sample: Mapping[str, list[Wanted]]) -> list[Wanted]:
+    """Return the rows whose sample a file is, whatever else it says."""
+    try:
+        return by_sample.get(hashlib.sha256(without_metadata(data)).hexdigest(), [])
+    except (BadImageError, OSError):  # no picture
+        return []
 
 
 def bytes_of(entry: Entry) -> tuple[bytes, str]:
@@ -191,7 +214,7 @@ def copy_of(crop: bytes, source_sha256: str, row: Wanted, store: ImageStore) -> 
     """Keep a sample in the store and return what it is to the row."""
     sha256 = store.put(crop)
     if sha256 == row.sha256:
-        return Copy(sha256, source_sha256, row.phash, exact=source_sha256 == row.source_sha256)
+        return Copy(sha256, source_sha256, row.phash, exact=True)
     return Copy(sha256, source_sha256, phash_of(crop), exact=False)
 
 

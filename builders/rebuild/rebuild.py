@@ -21,8 +21,11 @@ from occlufer.lock import LOCK_NAME, Lock
 from ..hashes import look
 from ..swap import restore, swap_into_place
 from ..tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
+from ..verify.files import read_lock
+from ..verify.totals import REBUILT
 from .account import TAKEN_DOWN, Coverage, counted, missing_by_source, reason_of
 from .attribution import check_attribution
+from .lock import check_lock
 from .looks import look_through, sought_of
 from .read import Copy, Found, read_recipe_pixels, read_source
 from .recipe import Key, Recipe, Wanted, read_recipe
@@ -48,8 +51,9 @@ def rebuild(
     GateError for a recipe that is damaged.
     """
     recipe = read_recipe(folder)
+    check_lock(recipe.folder, recipe.lock)
     out = (out or Path(recipe.lock.name)).resolve()
-    _check_out(out, recipe)
+    former = _former(out, recipe)
     check_attribution(recipe)
     tombstones = _tombstones(recipe, takedown).plus(read_tombstones(out / TAKEDOWN_NAME).stones)
     needed = Counter(row.source for row in recipe.wanted)
@@ -64,6 +68,7 @@ def rebuild(
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
         rebuilt = _find(recipe, opened, tombstones, ImageStore(pictures), workers)
+        _check_loss(out, former, rebuilt)
         there = any(copy is not None for copy in rebuilt.copies)
         lock = write(fresh, rebuilt) if there else None
         if lock is not None:
@@ -74,21 +79,39 @@ def rebuild(
     return _coverage(rebuilt, lock, out)
 
 
-def _check_out(out: Path, recipe: Recipe) -> None:
-    """Raise UsageError if anything but a published dataset of this name would be replaced."""
+def _former(out: Path, recipe: Recipe) -> Lock | None:
+    """Return the lock of what lies in `out` and may be replaced, None if nothing does.
+
+    Raises UsageError for anything but the dataset of the recipe, or a part of it that a rebuild has
+    left: a build of one's own may not come again.
+    """
     if out.is_relative_to(recipe.folder) or recipe.folder.is_relative_to(out):
         raise UsageError(f"out = {out}: lies with the recipe, {recipe.folder}; give a place apart")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    try:
-        name = Lock.from_text((out / LOCK_NAME).read_text(encoding="utf-8")).name
-    except (OSError, ValueError, TypeError):
-        name = ""
-    if name != recipe.lock.name:
-        found = f"the dataset {name!r}" if name else "other things"
+        return None
+    lock, _ = read_lock(out)
+    name = recipe.lock.name
+    if lock is None or lock.name != name:
+        found = f"the dataset {lock.name!r}" if lock else "other things"
         raise UsageError(
-            f"out = {out}: found {found}, expected nothing or a dataset {recipe.lock.name!r}, "
+            f"out = {out}: found {found}, expected nothing or a dataset {name!r}, "
             "which rebuilding replaces"
+        )
+    if lock.version != recipe.lock.version and REBUILT not in lock.config:
+        raise UsageError(
+            f"out = {out}: found version {lock.version} of {name!r}, expected nothing, version "
+            f"{recipe.lock.version} or a part that a rebuild has left; give another --out"
+        )
+    return lock
+
+
+def _check_loss(out: Path, former: Lock | None, rebuilt: Rebuilt) -> None:
+    """Raise UsageError if a part would replace the whole, for another reason than a takedown."""
+    lacking = sum(reason != TAKEN_DOWN for reason in rebuilt.reasons.values())
+    if former is not None and REBUILT not in former.config and lacking:
+        raise UsageError(
+            f"out = {out}: found all of version {former.version}, of which {lacking} rows could "
+            "not be rebuilt now, so nothing was written; give --out another place for the part"
         )
 
 
@@ -155,11 +178,9 @@ def _lacking(source: str, wanted: Iterable[Wanted], found: Found) -> bool:
 
 def _named_by(tombstones: Tombstones, wanted: Iterable[Wanted]) -> set[str]:
     """Return the sources' files, by sha256, that a tombstone names by a hash or an address."""
-    rows = list({row.key: row for row in wanted}.values()) if tombstones else []
-    suspects = [
-        Suspect((row.source_sha256, row.sha256), (row.url,) if row.url else ()) for row in rows
-    ]
-    return {rows[position].source_sha256 for position in hits(tombstones, suspects)}
+    rows = list(dict.fromkeys((row.source_sha256, row.sha256, row.url) for row in wanted))
+    suspects = [Suspect((file, crop), (url,) if url else ()) for file, crop, url in rows]
+    return {rows[position][0] for position in hits(tombstones, suspects)}
 
 
 def _near_to(

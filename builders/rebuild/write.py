@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,8 +21,7 @@ from occlufer.progress import progress
 from ..attribution import FILE_NAME as ATTRIBUTION_NAME
 from ..columns import PIXELS, features, index_features
 from ..documents import write_documents
-from ..publish import SHARD_BYTES
-from ..shards import ROWS_PER_GROUP, write_rows
+from ..shards import ROWS_PER_GROUP, shard_rows, write_rows
 from ..takedown import params as takedown_params
 from ..tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
 from ..verify.shards import Row
@@ -127,7 +126,7 @@ def _write_shards(fresh: Path, rebuilt: Rebuilt) -> tuple[list[str], Tally]:
             for row, copy in zip(rebuilt.recipe.wanted, rebuilt.copies, strict=True)
             if copy is not None and (row.config, row.split) == (config, split)
         ]
-        counts = shard_rows(sizes, SHARD_BYTES)
+        counts = shard_rows(sizes)
         folder = config_folder(config)
         (fresh / folder).mkdir(exist_ok=True)
         rows = _with_pixels(config, split, rebuilt, tally)
@@ -139,19 +138,6 @@ def _write_shards(fresh: Path, rebuilt: Rebuilt) -> tuple[list[str], Tally]:
         if not any((fresh / folder).iterdir()) and config != "default":
             (fresh / folder).rmdir()
     return names, tally
-
-
-def shard_rows(sizes: Iterable[int], most: int) -> list[int]:
-    """Return how many rows each shard has, of pictures of these sizes: at most so many bytes."""
-    counts: list[int] = []
-    total = 0
-    for size in sizes:
-        if not counts or total + size > most:
-            counts.append(0)
-            total = 0
-        counts[-1] += 1
-        total += size
-    return counts
 
 
 def _with_pixels(config: str, split: str, rebuilt: Rebuilt, tally: Tally) -> Iterator[Row]:

@@ -86,6 +86,21 @@ def inside(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root.resolve())
 
 
+def links(root: Path) -> dict[str, str]:
+    """Return {name: name of what it leads to} of what is a link within `root`, or under one."""
+    top = root.resolve()
+    found = {}
+    for path in walk(root):
+        inner = path.relative_to(root)
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):  # a link to itself
+            continue
+        if real != top / inner and real.is_relative_to(top):
+            found[name_of(inner)] = name_of(real.relative_to(top))
+    return found
+
+
 def stamp_of(path: Path) -> str:
     """Return size and time of change, which differ if the file was changed; "gone" without one."""
     try:

@@ -15,6 +15,7 @@ from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS
 from ..columns import PIXELS
 from ..hash_table import in_hex
 from ..hashes import Look, look
+from ..metadata import without_metadata
 from .fault import Fault, first_line, shown
 from .paths import path_faults
 from .schema import NEEDED
@@ -163,6 +164,9 @@ def see_picture(row: Row, where: str, pixels: str) -> Seen:
     except Exception as error:  # decoders raise many kinds
         faults.append(Fault(where, "image", first_line(error), "a picture that decodes"))
         return Seen(tuple(faults), None)
+    if without_metadata(data) != data:
+        found = "more than its pixels need: EXIF, text, a thumbnail or the like"
+        faults.append(Fault(where, "image metadata", found, "a picture file without metadata"))
     phash = in_hex(seen.hashes["phash64"])
     if _bits(phash, row["phash"]) > PHASH_BITS:
         faults.append(Fault(where, "phash", shown(row["phash"]), f"{phash}, that of the picture"))

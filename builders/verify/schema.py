@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from occlufer.lock import INDEX
@@ -12,6 +13,7 @@ from occlufer.schema import LABELS
 from ..columns import PIXELS, features, index_features
 from .fault import Fault, first_line, shown
 from .paths import path_faults
+from .shards import DamagedShardError, read_schema
 
 METADATA_KEY = b"huggingface"
 # What a row must have to be looked at.
@@ -22,8 +24,11 @@ NEEDED = (
 NEEDED_IN_INDEX = ("config", "split")
 
 
-def schema_faults(where: str, schema: Any, config: str) -> Iterator[Fault]:
-    """Yield what is wrong with a shard's schema, a pyarrow one, and the metadata in it."""
+def schema_faults(where: str, schema: Any, config: str, ours: bool) -> Iterator[Fault]:
+    """Yield what is wrong with a shard's schema, a pyarrow one, and the metadata in it.
+
+    If it is `ours`, written by this version of occlufer, it has this version's columns and no more.
+    """
     told, faults = read_metadata(where, schema)
     yield from faults
     yield from label_faults(f"{where}, schema metadata", told)
@@ -31,7 +36,7 @@ def schema_faults(where: str, schema: Any, config: str) -> Iterator[Fault]:
         for difference in different(schema_of(told), schema):
             yield Fault(f"{where}, schema metadata", "column", *difference)
     yield from _paths_in(where, schema)
-    yield from column_faults(where, schema, config)
+    yield from (all_column_faults if ours else column_faults)(where, schema, config)
 
 
 def read_metadata(where: str, schema: Any) -> tuple[Any, list[Fault]]:
@@ -90,6 +95,26 @@ def column_faults(where: str, schema: Any, config: str) -> Iterator[Fault]:
         if found != [kind]:
             what = f"{name} of {found[0]}" if found else f"no {name}"
             yield Fault(where, "column", what, str(kind))
+
+
+def check_columns(path: Path, config: str) -> None:
+    """Raise DamagedShardError for a shard whose rows cannot be read."""
+    for fault in column_faults(path.name, read_schema(path), config):
+        raise DamagedShardError(f"found {fault.found}, expected {fault.expected}")
+
+
+def all_column_faults(where: str, schema: Any, config: str) -> Iterator[Fault]:
+    """Yield a fault for every column that the dataset has not, or that the shard lacks."""
+    expected = (index_features() if config == INDEX else features()).arrow_schema
+    for name in schema.names:
+        if name not in expected.names:
+            yield Fault(where, "column", f"the column {shown(name)}", "the dataset's columns alone")
+    for field in expected:
+        if field.name not in schema.names:
+            yield Fault(where, "column", f"no {field.name}", str(field.type))
+        elif schema.field(field.name).type != field.type:
+            found = schema.field(field.name).type
+            yield Fault(where, "column", f"{field.name} of {found}", str(field.type))
 
 
 def _paths_in(where: str, schema: Any) -> Iterator[Fault]:

@@ -17,6 +17,7 @@ from occlufer.engine import map_local
 from occlufer.errors import MissingError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 from occlufer.progress import progress
+from occlufer.version import __version__
 
 from ..columns import PIXELS
 from ..documents import CARD_NAME
@@ -115,7 +116,8 @@ class _Reading:
         try:
             schema = read_schema(path)
             self.schemas.setdefault(shard.config, schema)
-            yield from schema_faults(shard.name, schema, shard.config)
+            ours = self._lock.made_with.get("occlufer") == __version__
+            yield from schema_faults(shard.name, schema, shard.config, ours)
             if any(column_faults(shard.name, schema, shard.config)):
                 self.unread.add(place)
                 return

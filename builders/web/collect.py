@@ -18,6 +18,7 @@ from occlufer.version import __version__
 from occlufer.workspace import held
 
 from ..sources.web import IMAGES, Settings
+from ..tombstones import NO_TOMBSTONES, Tombstones
 from .address import host_of, web_address
 from .answers import ServiceError
 from .crew import work
@@ -40,12 +41,16 @@ BUSY = "another fetch (process {}) works in this folder; wait for it"
 
 
 def fetch(
-    sources: tuple[SourceConfig, ...], only: str | None = None, retry: bool = False
+    sources: tuple[SourceConfig, ...],
+    only: str | None = None,
+    retry: bool = False,
+    tombstones: Tombstones = NO_TOMBSTONES,
 ) -> dict[str, dict[str, Any]]:
     """Fetch what the sources of kind "web" ask for and return {source: what its ledger holds}.
 
-    `only` names one source; `retry` plans what failed once more. A kill at any moment loses what
-    was under way; the next call goes on. Raises UsageError where no source is meant.
+    `only` names one source; `retry` plans what failed once more; what a tombstone names by its
+    address or its bytes is skipped. A kill at any moment loses what was under way; the next call
+    goes on. Raises UsageError where no source is meant.
     """
     chosen = [s for s in sources if s.kind == "web" and only in (None, s.name)]
     if not chosen:
@@ -54,7 +59,10 @@ def fetch(
         raise UsageError(f'fetch: found the sources {names}, expected {asked} of kind = "web"')
     opened = [(s, read_table(Settings, s.settings, f"source {s.name}")) for s in chosen]
     _check_folders(sources)
-    return {source.name: _fetch_source(settings, source.name, retry) for source, settings in opened}
+    return {
+        source.name: _fetch_source(settings, source.name, retry, tombstones)
+        for source, settings in opened
+    }
 
 
 def _check_folders(sources: tuple[SourceConfig, ...]) -> None:
@@ -71,7 +79,9 @@ def _check_folders(sources: tuple[SourceConfig, ...]) -> None:
                 )
 
 
-def _fetch_source(settings: Settings, name: str, retry: bool) -> dict[str, Any]:
+def _fetch_source(
+    settings: Settings, name: str, retry: bool, tombstones: Tombstones
+) -> dict[str, Any]:
     if not settings.contact.strip():
         raise UsageError(
             f'source {name}: contact is missing, expected e.g. contact = "you@lab.example": sites '
@@ -87,13 +97,17 @@ def _fetch_source(settings: Settings, name: str, retry: bool) -> dict[str, Any]:
         )
         images = ImageStore(settings.path / IMAGES)
         images.sweep()
+        visitor = Visitor(
+            *(fetcher, Robots(fetcher), Tdmrep(fetcher), ledger, images),
+            *(settings.licences, tombstones),
+        )
         try:
             if retry:
                 lost = ledger.retry_lost(lambda sha256: images.path(sha256).is_file())
                 log.info("%s: planned once more: %d", name, ledger.retry_failed() + lost)
             ledger.reconsider()
             refused = _search(settings, name, ledger, fetcher)
-            _visit(settings, name, ledger, fetcher, images)
+            _visit(name, ledger, visitor)
             if refused is not None:
                 raise refused
             return _summary(settings, ledger)
@@ -168,11 +182,8 @@ def _host(url: str) -> str:
 # Fetching it --------------------------------------------------------------------------------------
 
 
-def _visit(
-    settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher, images: ImageStore
-) -> None:
+def _visit(name: str, ledger: Ledger, visitor: Visitor) -> None:
     """Visit every photograph that is planned; each is in the ledger before the next of its host."""
-    visitor = Visitor(fetcher, Robots(fetcher), Tdmrep(fetcher), ledger, images, settings.licences)
 
     def do(url: str) -> None:
         ledger.put(url, visit(ledger.photograph(url), visitor))

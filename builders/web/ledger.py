@@ -225,10 +225,13 @@ class Ledger:
             self._db.execute(query, (*row, _dump(outcome.evidence), url))
 
     def reconsider(self) -> None:
-        """Plan once more what was not asked for by reason of its licence: others may be wanted."""
+        """Plan once more what was not asked for by reason of its licence, or of a tombstone.
+
+        Other licences may be wanted by now, and a tombstone may have been taken out.
+        """
         query = (
             "UPDATE photographs SET state = 'planned'"
-            " WHERE state = 'skipped' AND reason IN ('licence', 'unknown_licence')"
+            " WHERE state = 'skipped' AND reason IN ('licence', 'unknown_licence', 'taken_down')"
         )
         with self._lock:
             self._db.execute(query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from occlufer.images import ImageStore
 from ..licences import read_licence
 from ..metadata import without_metadata
 from ..pixels import BadImageError, decode_rgb
+from ..tombstones import Suspect, Tombstones, hits
 from .fetch import Fetcher, FetchError
 from .ledger import Ledger, Outcome
 from .photograph import Photograph
@@ -18,6 +20,7 @@ from .reservations import Tdmrep, opt_out
 from .robots import Robots
 
 Evidence = dict[str, Any]
+TAKEN_DOWN = "taken_down"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Visitor:
     images: ImageStore
     licences: tuple[str, ...]
     """The licences that are wanted, without their versions, e.g. "CC-BY"."""
+    tombstones: Tombstones
+    """What is never kept again."""
 
 
 def visit(photograph: Photograph, visitor: Visitor) -> Outcome:
@@ -65,7 +70,11 @@ def visit(photograph: Photograph, visitor: Visitor) -> Outcome:
         decode_rgb(fetched.data)
     except BadImageError as error:
         return Outcome("skipped", error.reject.reason, error.reject.detail, evidence=evidence)
-    sha256 = visitor.images.put(without_metadata(fetched.data))
+    kept = without_metadata(fetched.data)
+    files = tuple(hashlib.sha256(data).hexdigest() for data in (fetched.data, kept))
+    if gone := _taken_down(Suspect(files, (fetched.url,)), visitor):
+        return gone
+    sha256 = visitor.images.put(kept)
     return Outcome("fetched", sha256=sha256, evidence=evidence)
 
 
@@ -79,9 +88,17 @@ def _unusable(photograph: Photograph, visitor: Visitor) -> Outcome | None:
         return Outcome("skipped", "licence", f"found {licence.name}, wanted are {wanted}")
     if photograph.opted_out:
         return Outcome("skipped", "opted_out", photograph.opted_out)
+    if gone := _taken_down(Suspect((), (photograph.url, photograph.page)), visitor):
+        return gone
     if photograph.sha1 and visitor.ledger.has_fetched(photograph.sha1):
         return Outcome("skipped", "same_file", f"a file of SHA-1 {photograph.sha1} was fetched")
     return None
+
+
+def _taken_down(suspect: Suspect, visitor: Visitor) -> Outcome | None:
+    """Return that a photograph was taken down; None if it was not."""
+    hit = hits(visitor.tombstones, [suspect]).get(0)
+    return Outcome("skipped", TAKEN_DOWN, f"a tombstone names {hit.how}") if hit else None
 
 
 def _permit(url: str, visitor: Visitor, evidence: Evidence) -> None:
