@@ -7,7 +7,6 @@ ours and the peer's in turn, and the last of ours of its rows in another order.
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from _bars import at_most, finish
 from _timing import Timed, median_wall_s, spreads, timed
+from sklearn.model_selection import StratifiedGroupKFold
 
 from occlufer.builders.split import assign_splits
 from occlufer.schema import LABELS, OCCLUSION_TYPES, SPLITS, TABLE_1, TABLE_1_QUOTAS
@@ -83,8 +83,7 @@ def candidates(count: int, seed: int) -> Table:
 
 def peer(table: Table) -> list[str | None]:
     """Return the splits of the first fold."""
-    sklearn = importlib.import_module("sklearn.model_selection")
-    folds = sklearn.StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=SEED)
+    folds = StratifiedGroupKFold(n_splits=FOLDS, shuffle=True, random_state=SEED)
     labels = np.array([LABELS.index(name) for name in table["class"]])
     _, validating = next(folds.split(labels, labels, np.array(table["group"])))
     chosen = {*validating.tolist()}

@@ -10,12 +10,13 @@ from typing import Any
 
 from occlufer.lock import INDEX, Lock, config_folder
 from occlufer.schema import LABEL_CODES, LABELS
+from occlufer.scope import OUT_OF_SCOPE
 
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .columns import features, index_features
 from .markdown import escape, table
 from .occlusion_lists import CITATION, FORMS
-from .responsible import BIASES, LIMITATIONS, OUT_OF_SCOPE, USES, rights_totals
+from .responsible import BIASES, LIMITATIONS, USES, rights_totals
 from .subsets import SPLIT
 from .tombstones import TAKEDOWN_NAME
 

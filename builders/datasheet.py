@@ -6,13 +6,13 @@ from importlib.resources import files
 from string import Template
 
 from occlufer.lock import Lock
+from occlufer.scope import OUT_OF_SCOPE
 
 from .card import bullets, class_table, rights_text, source_table
 from .responsible import (
     BIASES,
     LIMITATIONS,
     MAINTENANCE,
-    OUT_OF_SCOPE,
     SENSITIVE,
     USES,
     annotation,

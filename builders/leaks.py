@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,14 @@ from typing import Any
 
 from occlufer.config import BuildConfig, DedupConfig, LeaksConfig
 from occlufer.errors import GateError, MissingError, UsageError
+from occlufer.pipeline import stages_before
 from occlufer.record import Reject, Result
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
 from . import leak_changes
 from .folder import looks
-from .hash_table import check_version, read_table, table_of, write_table
+from .hash_table import HashTable, check_version, read_table, table_of, write_table
 from .hits import Hit, NamedHashes, find_hits, known_hits, results_of
 from .leak_changes import AFTER
 from .sources import image_folder
@@ -35,6 +37,7 @@ from .test_sets import FOLDER, all_sets, hashes, registered
 
 VERSION = 1
 LIST_NAME = "leaks.csv"
+HASHED = stages_before("dedup")
 PAIRS_NAMED = 10
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ def find_leaks(workspace: Workspace, state: str, settings: LeaksConfig) -> Itera
     Nothing that a later run needs is kept outside the catalog, in any `state`.
     """
     catalog = workspace.catalog
+    _warn_of_uncompared(workspace)
     passing = catalog.images_passing(AFTER)
     split = {result.image: result.value["split"] for result in catalog.results("split")}
     train = [image for image in passing if split[image] == "train"]
@@ -76,6 +80,21 @@ def find_leaks(workspace: Workspace, state: str, settings: LeaksConfig) -> Itera
     found = find_hits(ours, all_sets(workspace, passing, set(train)), settings)
     _write_list(workspace, found)
     yield from results_of(workspace, passing, found, settings)
+
+
+def _warn_of_uncompared(workspace: Workspace) -> None:
+    """Log of which test sets some pictures have no hashes here: their copies are not found."""
+    tested = [*workspace.catalog.records_of_test_sets()]
+    images = {record.image for record in tested if record.image is not None}
+    known = workspace.catalog.passing_among(images, HASHED)
+    lost = Counter(record.facts.test_set for record in tested if record.image not in known)
+    for name, count in sorted(lost.items(), key=str):
+        log.warning(
+            "leaks: %d pictures of the test set %s are not compared with, for they are blocked, "
+            "taken down or cannot be read (rejected.csv says which); `occlufer leaks register` "
+            "takes the set's hashes from its folder",
+            *(count, name),
+        )
 
 
 def follow(
@@ -139,27 +158,33 @@ def register(workspace: Path, name: str, path: Path, workers: int = 0) -> tuple[
         raise UsageError(
             f"test set {name!r}: expected letters, digits, _ and -, a letter or _ first"
         )
-    target = workspace / FOLDER / f"{name}.parquet"
     if path.suffix == ".parquet":
-        names, table = read_table(path)
-        if not names:
-            raise UsageError(f"{path}: found no picture in the table, expected a test set")
-        write_table(target, names, table)
-        return len(names), []
+        (names, table), bad = read_table(path), list[str]()
+    else:
+        names, table, bad = hashed(path, list(_entries(path)), workers)
+    if not names:
+        raise UsageError(f"{path}: found no test picture in it, expected the tests of a public set")
+    write_table(workspace / FOLDER / f"{name}.parquet", names, table)
+    return len(names), bad
+
+
+def hashed(
+    path: Path, entries: list[Entry], workers: int = 0
+) -> tuple[list[str], HashTable, list[str]]:
+    """Return the names and hashes of the pictures under `path`, and what could not be read.
+
+    Raises UsageError if there are files, and none of them is a picture.
+    """
     names, rows, bad = [], [], []
-    entries = list(_entries(path))
     for entry, seen in zip(entries, looks(entries, workers), strict=True):
         if isinstance(seen, Reject):
             bad.append(f"{entry.source_id}: {seen.reason}: {seen.detail}")
         else:
             names.append(entry.source_id)
             rows.append(seen.hashes)
-    if not entries:
-        raise UsageError(f"{path}: found no test picture in it, expected the tests of a public set")
-    if not names:
+    if bad and not names:
         raise UsageError(f"{path}: found no picture in {len(entries)} files; first: {bad[0]}")
-    write_table(target, names, table_of(rows))
-    return len(names), bad
+    return names, table_of(rows), bad
 
 
 def forget(workspace: Path, name: str) -> None:

@@ -7,19 +7,11 @@ from typing import Any
 
 from occlufer.lock import Lock
 from occlufer.schema import LABELS
+from occlufer.scope import OUT_OF_SCOPE
 
 USES = (
     "Research on recognising facial expressions when part of the face cannot be seen.",
     "Measuring how models fail under occlusion, by its type and severity.",
-)
-OUT_OF_SCOPE = (
-    "Inferring emotions of people at work or in education: forbidden by the EU AI Act, "
-    "Regulation (EU) 2024/1689, Art. 5(1)(f).",
-    "Building or enlarging databases for recognising faces: the Act forbids to make them by "
-    "untargeted scraping, Art. 5(1)(e).",
-    "Identifying or verifying persons, and computing templates of faces to that end: biometric "
-    "data of a special category under the GDPR, Art. 9 and recital 51.",
-    "Any decision about a person; diagnosing; detecting lies, intent or character.",
 )
 LIMITATIONS = (
     "An expression that raters agree on is no proof of a feeling.",

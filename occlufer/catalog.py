@@ -157,6 +157,11 @@ class Catalog:
         row = self._db.execute(query, (name,)).fetchone()
         return None if row is None else _record(row)
 
+    def records_of_test_sets(self) -> Iterator[Record]:
+        """Yield every record that is of a test set, in the order of ids."""
+        query = f"SELECT {_RECORD} FROM records WHERE facts LIKE '%\"test_set\":%' ORDER BY id"
+        yield from map(_record, self._db.execute(query))
+
     def forget_image(self, sha256: str) -> None:
         """Forget the records and results that stand on these bytes, read or cut out."""
         crops = f'%"crop":"{sha256}"%'

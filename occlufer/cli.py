@@ -15,6 +15,7 @@ from typing import Any
 from occlufer import (
     annotate_command,
     diff_command,
+    evaluate_command,
     inspect_command,
     plan_command,
     publish_command,
@@ -441,6 +442,11 @@ COMMANDS: dict[str, Command] = {
         "Train ORSANet, the reference baseline",
         train_command.add,
         train_command.run,
+    ),
+    "evaluate": (
+        "Say how well a model tells expressions, by what covers the face",
+        evaluate_command.add,
+        evaluate_command.run,
     ),
 }
 

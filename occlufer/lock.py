@@ -121,4 +121,13 @@ def made_with() -> dict[str, str]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "unknown"
-    return versions
+    return {**versions, "zlib": _zlib()}
+
+
+def _zlib() -> str:
+    """Return the version of the zlib that Pillow packs PNG with: another one packs otherwise."""
+    try:
+        from PIL import features
+    except ImportError:  # where only a cache is trained on
+        return "unknown"
+    return str(features.version_codec("zlib"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from occlufer.lock import Lock, made_with
 from occlufer.schema import SPLITS
+from occlufer.scope import OUT_OF_SCOPE
 
 from .config import PRESETS
 
@@ -33,16 +34,6 @@ OF_AUTHORS = ("released", "paper")
 USES = (
     "Research on recognising facial expressions when part of the face cannot be seen.",
     "A baseline to compare others with, on the same version of the same data.",
-)
-# The dataset card says the same, of the data.
-OUT_OF_SCOPE = (
-    "Inferring emotions of people at work or in education: forbidden by the EU AI Act, "
-    "Regulation (EU) 2024/1689, Art. 5(1)(f).",
-    "Building or enlarging databases for recognising faces: the Act forbids to make them by "
-    "untargeted scraping, Art. 5(1)(e).",
-    "Identifying or verifying persons, and computing templates of faces to that end: biometric "
-    "data of a special category under the GDPR, Art. 9 and recital 51.",
-    "Any decision about a person; diagnosing; detecting lies, intent or character.",
 )
 LIMITS = (
     "An expression is no proof of a feeling. Where recognising emotions is not forbidden, the EU "

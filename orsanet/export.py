@@ -35,8 +35,13 @@ def export_onnx(model: ORSANet, path: Path, priors: Priors) -> float:
             f"ONNX: found no {error.name}, expected it: pip install 'occlufer[export]'"
         ) from error
     wrapped = _Flat(model).eval()
-    size = (len(priors.semantic), 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
-    inputs = (torch.randn(size), priors.landmark_features, priors.semantic)
+    # Of one sample torch takes the batch for a constant.
+    landmark, semantic = (
+        torch.cat([prior, prior]) if len(prior) == 1 else prior
+        for prior in (priors.landmark_features, priors.semantic)
+    )
+    size = (len(semantic), 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+    inputs = (torch.randn(size), landmark, semantic)
     batch = torch.export.Dim("batch")
     program: Any = torch.onnx.export(
         wrapped,

@@ -32,7 +32,7 @@ def write_figures(
     curves = Figure(figsize=(8, 3.2), layout="constrained")
     _curves(curves, history, majority_accuracy)
     matrix = Figure(figsize=(5.6, 5), layout="constrained")
-    _confusion(matrix, confusion, labels)
+    draw_confusion(matrix, confusion, labels, labels)
     for name, figure in zip(FIGURES, (curves, matrix), strict=True):
         canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it without types
         canvas.print_png(folder / name)
@@ -52,16 +52,19 @@ def _curves(figure: Any, history: Sequence[dict[str, Any]], majority_accuracy: f
     right.legend()
 
 
-def _confusion(figure: Any, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
+def draw_confusion(
+    figure: Any, confusion: NDArray[np.int64], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Draw a confusion matrix into an empty figure.
+
+    Numbers are samples, colours shares of a row, so that rare classes are seen.
+    """
     axes = figure.subplots()
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    places = range(len(labels))
-    axes.set_xticks(places, labels, rotation=45, ha="right")
-    axes.set_yticks(places, labels)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
     axes.set(xlabel="predicted", ylabel="label")
-    for row in places:
-        for column in places:
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            count = str(confusion[row, column])
-            axes.text(column, row, count, ha="center", va="center", color=colour)
+    for (row, column), count in np.ndenumerate(confusion):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour)

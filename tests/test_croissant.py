@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mlcroissant
 import pyarrow.parquet as pq
 import pytest
 from mixed import PICTURES, mixed_build
@@ -20,8 +21,6 @@ from occlufer.builders.croissant import croissant_text
 from occlufer.builders.hub import PublicCopy, public_copy
 from occlufer.lock import Lock
 from occlufer.schema import LABELS
-
-mlcroissant = pytest.importorskip("mlcroissant")
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,9 @@ def test_no_part_is_imported_by_its_folder_s_name(folder: str) -> None:
             "orsanet",
             {
                 f"occlufer.{name}"
-                for name in ("schema", "errors", "progress", "lock", "digest", "face_parser")
+                for name in (
+                    *("schema", "scope", "errors", "progress", "lock", "digest", "face_parser"),
+                )
             },
         ),
         ("cards", set()),

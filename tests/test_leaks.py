@@ -106,6 +106,29 @@ def test_a_build_fails_that_trains_on_a_registered_test_picture(
     }
 
 
+def test_pictures_of_a_test_set_that_cannot_be_compared_with_are_told(
+    config: BuildConfig,
+    tmp_path: Path,
+    textured: Textured,
+    encoded: Encoded,
+    write_tree: Write,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tests = {f"anger/t{n}.png": encoded(textured(50 + n)) for n in range(3)}
+    write_tree(tmp_path / "held", tests | {"anger/broken.png": b"broken"})
+    table = {"path": str(tmp_path / "held"), "test_set": "rival"}
+    readable = SourceConfig("image_folder", "held", table)
+    build(dataclasses.replace(config, sources=(*config.sources, readable)))
+    told = [line for line in caplog.text.splitlines() if "of the test set" in line]
+    assert len(told) == 1
+    assert "leaks: 1 pictures of the test set rival are not compared with" in told[0]
+    caplog.clear()
+    blocked = SourceConfig("image_folder", "held", table | {"rights": "blocked"})
+    anew = tmp_path / "anew"
+    build(dataclasses.replace(config, sources=(*config.sources, blocked), workspace=anew))
+    assert "leaks: 4 pictures of the test set rival are not compared with" in caplog.text
+
+
 def leaking(config: BuildConfig, tmp_path: Path, encoded: Encoded, write: Write) -> str:
     """Build, register the mirrored copy of a training sample, and return the sample's name."""
     leaked = trained(config)

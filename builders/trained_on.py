@@ -1,0 +1,59 @@
+"""Faces that a model may have seen: published samples near the pictures that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from occlufer.config import LeaksConfig
+from occlufer.engine import map_local
+from occlufer.errors import MissingError, UsageError
+from occlufer.progress import progress
+
+from .hash_table import read_table, table_of
+from .hashes import Look, look
+from .hits import NamedHashes, find_hits
+from .leaks import hashed
+from .sources import image_folder
+from .verify.shards import batches
+
+
+def near_training(
+    folder: Path, config: str, split: str, trained_on: Path, workers: int = 0
+) -> set[str]:
+    """Return the sha256 of the samples of a split that are near a training picture.
+
+    `trained_on` is a folder of pictures, or a table of hashes that `occlufer leaks register` wrote;
+    near is what the leak firewall calls so, in any view of either, see docs/duplicates.md. Raises
+    MissingError or UsageError if there is no picture in it.
+    """
+    if trained_on.suffix == ".parquet":
+        theirs = NamedHashes(*read_table(trained_on))
+    else:
+        if not trained_on.is_dir():
+            raise MissingError(f"{trained_on}: no such folder, expected the training pictures")
+        settings = image_folder.Settings(trained_on, labels="none")
+        entries = list(image_folder.entries(settings, "training"))
+        names, table, _ = hashed(trained_on, entries, workers)
+        theirs = NamedHashes(names, table)
+    if not theirs.names:
+        raise UsageError(f"{trained_on}: found no picture in it, expected the training pictures")
+    faces = list(progress(map_local(_look, _faces(folder, config, split), workers), None, "faces"))
+    ours = NamedHashes([name for name, _ in faces], table_of(seen.hashes for _, seen in faces))
+    return set(find_hits(ours, [("training", theirs)], LeaksConfig()))
+
+
+def _faces(folder: Path, config: str, split: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the sha256 and the bytes of every sample that has its pixels here."""
+    place = folder / ("data" if config == "default" else config)
+    for path in sorted(place.glob(f"{split}-*.parquet")):
+        for rows in batches(path, ["sha256", "image"]):
+            for row in rows:
+                data = (row["image"] or {}).get("bytes")
+                if data is not None:
+                    yield row["sha256"], data
+
+
+def _look(face: tuple[str, bytes]) -> tuple[str, Look]:
+    name, data = face
+    return name, look(data)

@@ -1,0 +1,111 @@
+"""Intervals: how much of a figure is chance, with samples of one group drawn together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scores import Counts, Floats, Ids
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+# So many numbers of weights at most are held at once.
+WEIGHTS_HELD = 1 << 24
+Score = Callable[[Counts], Floats]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and where it lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+def weighted(counts: Counts, weights: Floats) -> Counts:
+    """Return the counts (..., 8) of resamples; `weights` (..., G) say how often a group came."""
+    return Counts(*(weights @ getattr(counts, name) for name in Counts.__annotations__))
+
+
+def intervals(counts: Counts, scores: Mapping[str, Score], seed: int = 0) -> dict[str, Interval]:
+    """Return scores of all groups with their percentile intervals, `counts` being (G, 8).
+
+    Groups are drawn with replacement, whole: samples of one subject are right and wrong together,
+    and an interval that takes them for independent is too narrow (Field and Welsh, Bootstrapping
+    clustered data, 2007). Ends are NaN where no resample gives a number.
+    """
+    drawn = [weighted(counts, weights) for weights in _weights(counts, seed)]
+    return {
+        name: _interval(float(score(_summed(counts))), np.concatenate([score(d) for d in drawn]))
+        for name, score in scores.items()
+    }
+
+
+def differences(
+    counts: Counts, other: Counts, scores: Mapping[str, Score], seed: int = 0
+) -> dict[str, Interval]:
+    """Return by how much scores are higher than another model's on the same samples.
+
+    Both are drawn alike, so that what is hard for both cancels.
+    """
+    drawn = [(weighted(counts, w), weighted(other, w)) for w in _weights(counts, seed)]
+    return {
+        name: _interval(
+            float(score(_summed(counts)) - score(_summed(other))),
+            np.concatenate([score(one) - score(two) for one, two in drawn]),
+        )
+        for name, score in scores.items()
+    }
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's test of two models on the same samples."""
+
+    only_first: int
+    """Samples that the first model alone has right,"""
+    only_second: int
+    """and the second alone."""
+    p_value: float
+    """Exact and two-sided: how likely so uneven a count is if both are as good."""
+
+
+def mcnemar(labels: Ids, first: Ids, second: Ids) -> McNemar:
+    """Return McNemar's exact test of predictions (N,), as if samples were independent."""
+    from scipy.stats import binomtest
+
+    right, other = first == labels, second == labels
+    only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
+    uneven = only_first + only_second
+    p_value = float(binomtest(only_first, uneven, 0.5).pvalue) if uneven else 1.0
+    return McNemar(only_first, only_second, p_value)
+
+
+def _weights(counts: Counts, seed: int) -> Iterator[Floats]:
+    """Yield how often each group is in some of the RESAMPLES, (some, G)."""
+    groups = counts.right.shape[0]
+    rng = np.random.default_rng(seed)
+    step = max(1, min(RESAMPLES, WEIGHTS_HELD // max(groups, 1)))
+    for start in range(0, RESAMPLES, step):
+        draws = min(step, RESAMPLES - start)
+        drawn = rng.integers(0, max(groups, 1), (draws, groups))
+        drawn += np.arange(draws)[:, None] * groups
+        counted = np.bincount(drawn.ravel(), minlength=draws * groups)
+        yield counted.reshape(draws, groups).astype(float)
+
+
+def _summed(counts: Counts) -> Counts:
+    return Counts(*(getattr(counts, name).sum(axis=0) for name in Counts.__annotations__))
+
+
+def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+    known = drawn[np.isfinite(drawn)]
+    if not known.size:
+        return Interval(value, float("nan"), float("nan"))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(known, (tail, 1 - tail))
+    return Interval(value, float(low), float(high))

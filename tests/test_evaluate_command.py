@@ -1,0 +1,320 @@
+"""`occlufer evaluate` on a real build: figures that another reading of the rows gives too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from occlufer.build import BuildSummary
+from occlufer.cli import main
+from occlufer.orsanet.evaluation.models import read_faces
+from occlufer.orsanet.export import export_onnx
+from occlufer.orsanet.see import see
+from occlufer.orsanet.sharing import shared
+from occlufer.schema import LABELS
+
+Rows = Callable[[Path], dict[str, list[dict[str, Any]]]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def validation(built: BuildSummary, rows_of: Rows) -> list[dict[str, Any]]:
+    return rows_of(built.out)["validation"]
+
+
+def picture(row: dict[str, Any]) -> Image.Image:
+    return Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
+
+
+def write(path: Path, rows: list[dict[str, Any]], predict: Callable[[int, int], str]) -> Path:
+    """A table in the opposite order; `predict` gives the word for the place and the label."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "predicted"])
+        for place in reversed(range(len(rows))):
+            row = rows[place]
+            writer.writerow([row["sha256"], predict(place, row["label"])])
+    return path
+
+
+def second_wrong(place: int, label: int) -> str:
+    if place % 7 == 3:
+        return "not_found"
+    return LABELS[label if place % 2 else (label + 1) % len(LABELS)]
+
+
+def test_the_figures_are_those_of_the_rows(
+    built: BuildSummary,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = write(tmp_path / "mine.csv", validation, second_wrong)
+    out = tmp_path / "evaluation"
+    assert main(["evaluate", str(table), "--data", str(built.out), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    right = [i % 2 == 1 and i % 7 != 3 for i in range(len(validation))]
+    lost = sum(i % 7 == 3 for i in range(len(validation)))
+    assert (found["samples"], found["not_found"]) == (len(validation), lost)
+    whole = found["slices"]["all"]
+    assert whole["accuracy"]["value"] == pytest.approx(sum(right) / len(validation))
+    of_found = sum(right) / (len(validation) - lost)
+    assert whole["accuracy_of_found"]["value"] == pytest.approx(of_found)
+    assert whole["groups"] == len({row["group"] for row in validation})
+    assert f"{100 * sum(right) / len(validation):.1f}" in said
+    assert f"of the faces that were found: {100 * of_found:.1f}" in said
+    slices: dict[str, Callable[[dict[str, Any]], bool]] = {
+        "covered by mask": lambda row: "mask" in row["occlusion_types"],
+        "uncovered": lambda row: not row["occlusion_types"],
+        "20 to 30 % covered": lambda row: row["occlusion_severity"] == 20,
+        "40 % and more covered": lambda row: row["occlusion_severity"] == 40,
+        "mouth covered": lambda row: row["visible"]["mouth"] < 0.7,
+        "class fear": lambda row: LABELS[row["label"]] == "fear",
+    }
+    for name, is_in in slices.items():
+        mine = [hit for hit, row in zip(right, validation, strict=True) if is_in(row)]
+        if not mine:
+            assert name not in found["slices"]
+            continue
+        assert found["slices"][name]["samples"] == len(mine)
+        assert found["slices"][name]["accuracy"]["value"] == pytest.approx(sum(mine) / len(mine))
+    assert {"covered by mask", "uncovered", "mouth covered"} <= found["slices"].keys()
+    matrix = found["confusion_matrix"]
+    assert sum(map(sum, matrix)) == len(validation)
+    assert sum(row[-1] for row in matrix) == lost
+    with Image.open(out / "confusion.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.size > (300, 300)
+
+
+def test_another_model_is_compared_on_the_same_samples(
+    built: BuildSummary,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    mine = write(tmp_path / "mine.csv", validation, lambda place, label: LABELS[label])
+    other = write(tmp_path / "other.csv", validation, second_wrong)
+    where = ["--data", str(built.out), "--out", str(tmp_path / "evaluation"), "--json"]
+    assert main(["evaluate", str(mine), "--against", str(other), *where]) == 0
+    found = json.loads(capsys.readouterr().out)["comparison"]
+    wrong = sum(i % 2 == 0 or i % 7 == 3 for i in range(len(validation)))
+    assert (found["model"], found["other"]) == ("mine", "other")
+    assert (found["mcnemar"]["only_first"], found["mcnemar"]["only_second"]) == (wrong, 0)
+    gain = found["slices"]["all"]["accuracy"]
+    assert gain["value"] == pytest.approx(wrong / len(validation))
+    assert gain["low"] > 0
+
+
+def test_without_what_is_near_its_training_a_model_has_a_figure_of_its_own(
+    built: BuildSummary, validation: list[dict[str, Any]], tmp_path: Path, run_cli: Run
+) -> None:
+    seen = validation[:3]
+    (tmp_path / "training").mkdir()
+    for number, row in enumerate(seen):
+        mirrored = picture(row).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        mirrored.save(tmp_path / f"training/{number}.png")
+    # Right on what it has seen, and on nothing else.
+    names = {row["sha256"] for row in seen}
+    table = write(
+        tmp_path / "mine.csv",
+        validation,
+        lambda place, label: LABELS[
+            (label + (validation[place]["sha256"] not in names)) % len(LABELS)
+        ],
+    )
+    where = ["--data", built.out, "--trained-on", "training", "--json"]
+    done = run_cli("evaluate", table, *where, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    slices = json.loads(done.stdout)["slices"]
+    near, others = (slices[f"{word}near a training picture"] for word in ("", "not "))
+    assert (near["samples"], near["accuracy"]["value"]) == (3, 1.0)
+    assert (others["samples"], others["accuracy"]["value"]) == (len(validation) - 3, 0.0)
+    done = run_cli("evaluate", table, *where[:3], "nowhere", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "nowhere: no such folder, expected the training pictures" in done.stderr
+
+
+FUNCTIONS = """
+import numpy as np
+
+def words(pictures):
+    assert all(picture.mode == "RGB" for picture in pictures)
+    return [None if picture.getpixel((0, 0))[0] % 2 else "Happy" for picture in pictures]
+
+def shares(pictures):
+    some = np.zeros((len(pictures), 8))
+    some[:, 2] = 1
+    return some
+
+def wrong(pictures):
+    return ["joy"] * len(pictures)
+
+def too_few(pictures):
+    return ["fear"]
+
+def no_shares(pictures):
+    return [[0.5] * 8] * len(pictures)
+"""
+
+
+def test_a_function_of_one_s_own_is_asked_for_every_face(
+    built: BuildSummary, validation: list[dict[str, Any]], tmp_path: Path, run_cli: Run
+) -> None:
+    (tmp_path / "mine.py").write_text(FUNCTIONS, encoding="utf-8")
+    done = run_cli("evaluate", "mine:words", "--data", built.out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    corners = [int(np.asarray(picture(row))[0, 0, 0]) % 2 for row in validation]
+    assert (found["model"], found["not_found"]) == ("mine:words", sum(corners))
+    happy = LABELS.index("happiness")
+    right = sum(
+        not odd and row["label"] == happy for odd, row in zip(corners, validation, strict=True)
+    )
+    assert found["slices"]["all"]["accuracy"]["value"] == pytest.approx(right / len(validation))
+    assert found["calibration_error"] is None
+    done = run_cli("evaluate", "mine:shares", "--data", built.out, "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    fear = sum(row["label"] == LABELS.index("fear") for row in validation)
+    assert found["calibration_error"] == pytest.approx(1 - fear / len(validation))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("mine:nothing", "mine:nothing: found no such function"),
+        ("nowhere:guess", "nowhere:guess: found no such function (No module named 'nowhere')"),
+        ("mine:wrong", "mine:wrong: found 'joy' for the sample "),
+        ("mine:no_shares", "expected one of anger, disgust"),
+        ("mine:too_few", "found 1 answers, expected "),
+    ],
+)
+def test_a_function_that_answers_otherwise_is_one_line(
+    built: BuildSummary, tmp_path: Path, run_cli: Run, function: str, message: str
+) -> None:
+    (tmp_path / "mine.py").write_text(FUNCTIONS, encoding="utf-8")
+    done = run_cli("evaluate", function, "--data", built.out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert not (tmp_path / "evaluation").exists()
+
+
+def colours(path: Path, classes: int = 8, side: int | str = 24) -> np.ndarray[Any, Any]:
+    """A network that looks at the mean colour alone; returns its weights (3, classes)."""
+    weights = np.random.default_rng(0).standard_normal((3, classes)).astype(np.float32)
+    nodes = [
+        onnx.helper.make_node("GlobalAveragePool", ["pictures"], ["means"]),
+        onnx.helper.make_node("Flatten", ["means"], ["flat"]),
+        onnx.helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "colours",
+        [onnx.helper.make_tensor_value_info("pictures", real, ["batch", 3, side, side])],
+        [onnx.helper.make_tensor_value_info("logits", real, ["batch", classes])],
+        [onnx.numpy_helper.from_array(weights, "weights")],
+    )
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return weights
+
+
+def test_a_network_in_onnx_sees_pictures_of_its_size_by_imagenet_s_mean(
+    built: BuildSummary, validation: list[dict[str, Any]], tmp_path: Path, run_cli: Run
+) -> None:
+    weights = colours(tmp_path / "colours.onnx")
+    done = run_cli("evaluate", "colours.onnx", "--data", built.out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    right = 0
+    for row in validation:
+        small = picture(row).resize((24, 24), Image.Resampling.BILINEAR)
+        mean = (np.asarray(small) / 255).mean(axis=(0, 1))
+        logits = ((mean - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)) @ weights
+        right += int(logits.argmax()) == row["label"]
+    found = json.loads(done.stdout)["slices"]["all"]
+    assert found["accuracy"]["value"] == pytest.approx(right / len(validation))
+
+
+def test_another_network_or_none_is_one_line(
+    built: BuildSummary, tmp_path: Path, run_cli: Run
+) -> None:
+    colours(tmp_path / "seven.onnx", classes=7)
+    (tmp_path / "words.onnx").write_text("no network", encoding="utf-8")
+    for name, status, message in (
+        ("seven.onnx", 2, ", 7), expected ("),
+        ("words.onnx", 2, "words.onnx: found no network in ONNX"),
+        ("nowhere.onnx", 3, "nowhere.onnx: no such file"),
+    ):
+        done = run_cli("evaluate", name, "--data", built.out, cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (status, 1), done.stderr
+        assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["nowhere.csv"], 3, "nowhere.csv: no such file"),
+        (["mine.csv", "--data", "nowhere"], 3, "found no validation-*.parquet"),
+        (["mine.csv", "--subset", "nothing"], 3, "found no test-*.parquet"),
+        (["."], 3, "found nothing, expected the checkpoint of a run"),
+    ],
+    ids=["table", "data", "subset", "run"],
+)
+def test_what_is_not_there_is_one_line_and_nothing_is_written(
+    built: BuildSummary,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    run_cli: Run,
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    write(tmp_path / "mine.csv", validation, second_wrong)
+    data = [] if "--data" in arguments else ["--data", str(built.out)]
+    done = run_cli("evaluate", *arguments, *data, cwd=tmp_path)
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+@pytest.mark.slow
+def test_a_run_has_the_accuracy_that_its_training_has_written(
+    built: BuildSummary, tmp_path: Path, run_cli: Run
+) -> None:
+    train = ["baseline-train", "--data", built.out, "--out", "run", "--epochs", "1"]
+    assert run_cli(*train, cwd=tmp_path).returncode == 0
+    done = run_cli("evaluate", "run", "--data", built.out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    trained = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    assert found["slices"]["all"]["accuracy"]["value"] == pytest.approx(trained["accuracy"])
+    assert [row[:-1] for row in found["confusion_matrix"]] == trained["confusion_matrix"]
+    assert 0 <= found["calibration_error"] <= 1
+    again = run_cli("evaluate", "run", "--data", built.out, "--subset", "index", cwd=tmp_path)
+    assert again.returncode == 3
+    exported(tmp_path / "run", built, tmp_path / "run.onnx")
+    done = run_cli("evaluate", "run.onnx", "--data", built.out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    by_network = json.loads(done.stdout)
+    assert by_network["confusion_matrix"] == found["confusion_matrix"]
+
+
+def exported(run: Path, built: BuildSummary, path: Path) -> None:
+    """The best model of a run as ONNX, whose inputs the command makes of the published faces."""
+    face, landmarks = next(read_faces(built.out))
+    _, priors = see(face, np.array(landmarks, np.float32))
+    export_onnx(shared(run / "best.pt"), path, priors)
