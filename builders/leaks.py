@@ -50,7 +50,8 @@ def stage(config: BuildConfig) -> FollowingStage:
     """Return the stage; its gate fails the build if `action` says so and there is a hit."""
     whole = partial(find_leaks, settings=config.leaks)
     update = partial(follow, settings=config.leaks, near=config.dedup)
-    gate = partial(check_leaks, settings=config.leaks)
+    exact = config.split.quota == "exact"
+    gate = partial(check_leaks, settings=config.leaks, exact=exact)
     return FollowingStage("leaks", AFTER, params(config), whole, update, gate)
 
 
@@ -112,8 +113,11 @@ def follow(
     return update
 
 
-def check_leaks(workspace: Workspace, settings: LeaksConfig) -> None:
-    """Raise GateError if there are hits and `action` is "fail", otherwise log how many."""
+def check_leaks(workspace: Workspace, settings: LeaksConfig, exact: bool = False) -> None:
+    """Raise GateError if there are hits and `action` is "fail", otherwise log how many.
+
+    If quotas are `exact`, log too that what is dropped after the split is missing from them.
+    """
     found = [hit for hits in known_hits(workspace).values() for hit in hits]
     if not found:
         return
@@ -125,6 +129,12 @@ def check_leaks(workspace: Workspace, settings: LeaksConfig) -> None:
     more = f"; and {len(found) - PAIRS_NAMED} more" if len(found) > PAIRS_NAMED else ""
     if settings.action != "fail":
         log.warning("%s (%s): %s%s; %s", what, settings.action, pairs, more, place)
+        if settings.action == "drop" and exact:
+            log.warning(
+                "leaks: the exact quota lacks these %d samples, for they were dropped after the "
+                "split; leave them out of the sources and build again, and it takes others",
+                samples,
+            )
         return
     raise GateError(
         f"{what}: {pairs}{more}; {place}; build with --leaks drop to leave them out, "

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from occlufer.errors import UsageError
+
 METRICS_NAME, CONFUSION_NAME = "metrics.json", "confusion.png"
 DEFAULT, VALIDATION, SUBSET_SPLIT = "default", "validation", "test"
 # Means over classes, which slices of one class have not.
@@ -17,9 +19,13 @@ def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     command.add_argument(
         "model",
+        nargs="?",
         metavar="MODEL",
         help="a CSV of predictions (id, predicted, or a probability for each class), a run of "
         "baseline-train, an ONNX file, or a function as module:function",
+    )
+    command.add_argument(
+        "--table", type=int, choices=(5,), help="a table of the paper: 5, what ORSANet costs"
     )
     command.add_argument(
         "--against", metavar="MODEL", help="another, to compare on the same samples"
@@ -44,6 +50,12 @@ def run(arguments: argparse.Namespace) -> None:
     from importlib import import_module
 
     room = "occlufer.orsanet.evaluation"
+    if arguments.table is not None:
+        told = import_module(f"{room}.costs").table_5()
+        print(json.dumps(told, sort_keys=True) if arguments.json else _rows(told))
+        return
+    if arguments.model is None:
+        raise UsageError("evaluate: found neither MODEL nor --table, expected one of them")
     read_samples = import_module(f"{room}.samples").read_samples
     config, split = (arguments.subset, SUBSET_SPLIT) if arguments.subset else (DEFAULT, VALIDATION)
     samples = read_samples(arguments.data, config, split)
@@ -65,6 +77,21 @@ def run(arguments: argparse.Namespace) -> None:
     (arguments.out / METRICS_NAME).write_text(text + "\n", encoding="utf-8")
     import_module(f"{room}.figures").write_confusion(arguments.out / CONFUSION_NAME, found)
     print(text if arguments.json else table(found))
+
+
+def _rows(told: dict[str, Any]) -> str:
+    """Return a table of the paper as lines, its footnote below."""
+    head = f"Table {told['table']}".ljust(24) + "".join(f"{name:>16}" for name in told["columns"])
+    lines = [
+        f"{name:24}" + "".join(f"{_digits(value):>16}" for value in values)
+        for name, values in told["rows"].items()
+    ]
+    return "\n".join([head, *lines, told["footnote"]])
+
+
+def _digits(value: Any) -> str:
+    """Return a measured figure in hundredths; what is published comes as text, as it stands."""
+    return value if isinstance(value, str) else f"{value:.2f}"
 
 
 def _predictions(model: str, samples: Any, place: tuple[Path, str, str]) -> Any:

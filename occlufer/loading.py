@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.digest import file_sha256
+from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import LOCK_NAME, Lock
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def load_dataset(
     is not at hand, and without one for the newest as long as it can be reached. `name` is "index",
     or a subset, e.g. "raf_db_occlu". `version` pins the content: that of the card, or the sha256
     of the lock. Without `split` a DatasetDict with train and validation, or, of a subset, with
-    test. Raises MissingError if there is no such dataset, version or config.
+    test. Raises MissingError if there is no such dataset, version or config, and GateError if a
+    file of a pinned version is not the one that its lock names.
     """
     if version is not None and not VERSION.fullmatch(version):
         raise UsageError(f"version: found {version!r}, expected 12 or 64 hex digits")
@@ -39,6 +41,8 @@ def load_dataset(
     if (folder / LOCK_NAME).is_file():
         there = read_lock(folder)
         if is_version(folder, version):
+            if version is not None:
+                _check_files(folder, there)
             return _load_folder(folder, there, split, streaming, name)
     found = _load_cached(path, split, streaming, name, version) if _is_name(path) else None
     if found is None and there is None and REPOSITORY.fullmatch(str(path)):
@@ -68,6 +72,15 @@ def is_version(folder: Path, version: str | None) -> bool:
     if version is None or read_lock(folder).version == version:
         return True
     return hashlib.sha256((folder / LOCK_NAME).read_bytes()).hexdigest() == version
+
+
+def _check_files(folder: Path, lock: Lock) -> None:
+    """Raise GateError for a file that is not the one that the lock pins: a second for 1 GB."""
+    for name, expected in lock.files.items():
+        path = folder / name
+        found = file_sha256(path) if path.is_file() else "no file"
+        if found != expected:
+            raise GateError(f"{path}: found {found}, expected sha256 {expected} as in {LOCK_NAME}")
 
 
 def _load_folder(folder: Path, lock: Lock, split: str | None, streaming: bool, name: Any) -> Any:
@@ -134,6 +147,8 @@ def _load_from_hub(
             break
         place = Path(folder)
         if (place / LOCK_NAME).is_file() and is_version(place, version) and _is_whole(place):
+            if version is not None:
+                _check_files(place, read_lock(place))
             return _load_folder(place, read_lock(place), split, streaming, name)
         why = MissingError(f"found another version, or a part of one, in {place}")
     wanted = "" if version is None else f" of version {version}"

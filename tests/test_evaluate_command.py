@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,18 @@ from PIL import Image
 
 from occlufer.build import BuildSummary
 from occlufer.cli import main
+from occlufer.orsanet.author_checkpoint import NEVER_RUN as NEVER_RUN_NAMES
+from occlufer.orsanet.evaluation.costs import NEVER_RUN
 from occlufer.orsanet.evaluation.models import read_faces
 from occlufer.orsanet.export import export_onnx
 from occlufer.orsanet.see import see
 from occlufer.orsanet.sharing import shared
 from occlufer.schema import LABELS
 
+REAL_DATA = Path(
+    os.environ.get("OCCLUFER_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")
+)
+REFERENCE = REAL_DATA.parent / "orsanet"
 Rows = Callable[[Path], dict[str, list[dict[str, Any]]]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -289,6 +296,30 @@ def test_what_is_not_there_is_one_line_and_nothing_is_written(
     assert len(done.stderr.splitlines()) == 1
     assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_table_5_has_the_costs_that_were_measured_beside_the_paper_s(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "--table", "5"]) == 0
+    said = capsys.readouterr().out
+    rows = {line[:24].strip(): line[24:].split() for line in said.splitlines()[1:4]}
+    assert rows == {
+        "ORSANet, used": ["47.44", "7.07"],
+        "ORSANet, as published": ["60.29", "7.07"],
+        "ORSANet, in the paper": ["60.2", "6.9"],
+    }
+    assert "which no forward runs" in said
+    assert main(["evaluate"]) == 2
+
+
+def test_what_is_published_and_never_run_is_counted_by_the_authors_shapes() -> None:
+    reference = REFERENCE / "reference_state_dict.json"
+    if not reference.is_file():
+        pytest.skip("the names and shapes of the authors' tensors are not at hand")
+    shapes = json.loads(reference.read_text(encoding="utf-8"))
+    learned = [name for name in NEVER_RUN_NAMES if "running" not in name and "num_" not in name]
+    assert sum(int(np.prod(shapes[name])) for name in learned) == NEVER_RUN
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.build import BuildSummary, build
-from occlufer.builders.leaks import forget, register, registered
+from occlufer.builders.leaks import check_leaks, forget, register, registered
 from occlufer.config import BuildConfig, DedupConfig, LeaksConfig, SourceConfig
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.schema import LABELS
@@ -154,6 +154,22 @@ def test_a_dropped_leak_is_left_out_with_its_reason(
         (row,) = csv.DictReader(file)
     assert (row["record"], row["stage"], row["reason"]) == (f"faces/{leaked}", "leaks", "leak")
     assert "t.png of rival (view mirror: phash64 0 bits, phash256 0 bits)" in row["detail"]
+
+
+def test_what_is_dropped_is_told_where_quotas_are_exact(
+    config: BuildConfig,
+    tmp_path: Path,
+    encoded: Encoded,
+    write_tree: Write,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    leaking(config, tmp_path, encoded, write_tree)
+    build(with_action(config, "report"))
+    with open_workspace(config.workspace) as workspace:
+        for exact in (False, True):
+            caplog.clear()
+            check_leaks(workspace, LeaksConfig(action="drop"), exact)
+            assert ("the exact quota lacks these 1 samples" in caplog.text) == exact
 
 
 def test_a_reported_leak_is_published_and_logged(

@@ -17,7 +17,7 @@ import pytest
 from mixed import PICTURES, mixed_build
 
 from occlufer.builders.hub import public_copy
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.loading import load_dataset
 from occlufer.lock import Lock
 from occlufer.remembering import remember, remembered
@@ -65,6 +65,25 @@ def test_the_folder_is_loaded_if_it_is_of_the_pinned_version(folder: Path) -> No
 def test_another_version_is_refused(folder: Path) -> None:
     with pytest.raises(MissingError, match=f"found version {lock_of(folder).version}, expected 0"):
         load_dataset(folder, version="0" * 12)
+
+
+def test_a_pinned_version_has_the_very_files_that_its_lock_names(
+    folder: Path, tmp_path: Path
+) -> None:
+    version = lock_of(folder).version
+    place = tmp_path / "occlu_fer"
+    shutil.copytree(folder, place)
+    assert len(load_dataset(place, split="train", version=version))
+    # Another label in a row, the size and the lock as they were.
+    shard = next((place / "data").glob("train-*.parquet"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(GateError, match=r"train-.*: found \w{64}, expected sha256 \w{64}"):
+        load_dataset(place, split="train", version=version)
+    shard.unlink()
+    with pytest.raises(GateError, match=r"train-.*: found no file, expected sha256"):
+        load_dataset(place, split="train", version=version)
 
 
 def test_a_version_that_is_none_is_a_mistake(folder: Path) -> None:
