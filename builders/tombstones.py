@@ -85,7 +85,7 @@ class Tombstone:
         """Return it as a line of JSON."""
         told = {name: value for name, value in vars(self).items() if value}
         if not self.pictures:
-            del told["hashes"]
+            told.pop("hashes", None)
         return json.dumps(told, sort_keys=True) + "\n"
 
 

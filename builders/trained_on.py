@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from occlufer.config import LeaksConfig
 from occlufer.engine import map_local
 from occlufer.errors import MissingError, UsageError
+from occlufer.lock import config_folder
 from occlufer.progress import progress
 
 from .hash_table import read_table, table_of
 from .hashes import Look, look
 from .hits import NamedHashes, find_hits
 from .leaks import hashed
+from .pixels import BadImageError
 from .sources import image_folder
-from .verify.shards import batches
+from .verify.shards import DamagedShardError, batches
+
+log = logging.getLogger(__name__)
 
 
 def near_training(
     folder: Path, config: str, split: str, trained_on: Path, workers: int = 0
-) -> set[str]:
-    """Return the sha256 of the samples of a split that are near a training picture.
+) -> dict[str, bool]:
+    """Return {sha256: whether it is near a training picture} of the samples that have pixels here.
 
     `trained_on` is a folder of pictures, or a table of hashes that `occlufer leaks register` wrote;
     near is what the leak firewall calls so, in any view of either, see docs/duplicates.md. Raises
@@ -34,18 +39,25 @@ def near_training(
             raise MissingError(f"{trained_on}: no such folder, expected the training pictures")
         settings = image_folder.Settings(trained_on, labels="none")
         entries = list(image_folder.entries(settings, "training"))
-        names, table, _ = hashed(trained_on, entries, workers)
+        names, table, bad = hashed(trained_on, entries, workers)
+        for line in bad:
+            log.warning("%s: not compared: %s", trained_on, line)
         theirs = NamedHashes(names, table)
     if not theirs.names:
         raise UsageError(f"{trained_on}: found no picture in it, expected the training pictures")
-    faces = list(progress(map_local(_look, _faces(folder, config, split), workers), None, "faces"))
-    ours = NamedHashes([name for name, _ in faces], table_of(seen.hashes for _, seen in faces))
-    return set(find_hits(ours, [("training", theirs)], LeaksConfig()))
+    try:
+        seen = map_local(_look, _faces(folder, config, split), workers)
+        faces = dict(progress(seen, None, "faces"))
+    except (DamagedShardError, BadImageError) as error:
+        raise UsageError(f"{folder}: found {error}, expected the pictures of a dataset") from None
+    ours = NamedHashes(list(faces), table_of(one.hashes for one in faces.values()))
+    near = find_hits(ours, [("training", theirs)], LeaksConfig())
+    return {name: name in near for name in faces}
 
 
 def _faces(folder: Path, config: str, split: str) -> Iterator[tuple[str, bytes]]:
     """Yield the sha256 and the bytes of every sample that has its pixels here."""
-    place = folder / ("data" if config == "default" else config)
+    place = folder / config_folder(config)
     for path in sorted(place.glob(f"{split}-*.parquet")):
         for rows in batches(path, ["sha256", "image"]):
             for row in rows:

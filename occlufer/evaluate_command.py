@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from occlufer.errors import UsageError
+from occlufer.lock import LOCK_NAME, Lock
 
 METRICS_NAME, CONFUSION_NAME = "metrics.json", "confusion.png"
+PREDICTIONS_NAME = "predictions.csv"
 DEFAULT, VALIDATION, SUBSET_SPLIT = "default", "validation", "test"
 # Means over classes, which slices of one class have not.
 MEANS = ("balanced_accuracy", "macro_f1")
@@ -46,10 +49,12 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate, write metrics.json and confusion.png, and print the table."""
+    """Evaluate, write metrics.json, predictions.csv and confusion.png, and print the table."""
     from importlib import import_module
 
     room = "occlufer.orsanet.evaluation"
+    if arguments.table is not None and arguments.model is not None:
+        raise UsageError(f"evaluate: found {arguments.model} and --table, expected one of them")
     if arguments.table is not None:
         told = import_module(f"{room}.costs").table_5()
         print(json.dumps(told, sort_keys=True) if arguments.json else _rows(told))
@@ -68,13 +73,23 @@ def run(arguments: argparse.Namespace) -> None:
         samples = samples.with_slices(near)
     predictions = _predictions(arguments.model, samples, place)
     found = evaluation.evaluate(samples, predictions, arguments.seed)
-    found["data"] = {"config": config, "split": split}
+    found["data"] = {"config": config, "split": split, "version": _version(arguments.data)}
     if arguments.against is not None:
         other = _predictions(arguments.against, samples, place)
+        if other.name == predictions.name:
+            names = (
+                replace(one, name=told)
+                for one, told in zip(
+                    (predictions, other), (arguments.model, arguments.against), strict=True
+                )
+            )
+            predictions, other = names
         found["comparison"] = evaluation.compare(samples, predictions, other, arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_plain(found), indent=1)
     (arguments.out / METRICS_NAME).write_text(text + "\n", encoding="utf-8")
+    write = import_module(f"{room}.predictions").write_predictions
+    write(arguments.out / PREDICTIONS_NAME, samples, predictions)
     import_module(f"{room}.figures").write_confusion(arguments.out / CONFUSION_NAME, found)
     print(text if arguments.json else table(found))
 
@@ -92,6 +107,14 @@ def _rows(told: dict[str, Any]) -> str:
 def _digits(value: Any) -> str:
     """Return a measured figure in hundredths; what is published comes as text, as it stands."""
     return value if isinstance(value, str) else f"{value:.2f}"
+
+
+def _version(folder: Path) -> str | None:
+    """Return the version of a published folder, None without a lock that can be read."""
+    try:
+        return Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8")).version
+    except (OSError, ValueError):
+        return None
 
 
 def _predictions(model: str, samples: Any, place: tuple[Path, str, str]) -> Any:
@@ -124,7 +147,7 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         f"{found['model']} on {found['samples']} samples of {found['data']['config']}, "
         f"{found['data']['split']}; faces not found: {found['not_found']}, counted as errors",
-        f"{'':30} samples  accuracy  95 %            balanced  macro F1",
+        f"{'':30} samples  groups  accuracy  95 %            balanced  macro F1",
     ]
     lines += [_line(name, one) for name, one in found["slices"].items()]
     whole = found["slices"]["all"]
@@ -137,9 +160,16 @@ def table(found: dict[str, Any]) -> str:
 
 def _line(name: str, one: dict[str, Any]) -> str:
     accuracy = one["accuracy"]
-    span = f"{100 * accuracy['low']:5.1f} to {100 * accuracy['high']:5.1f}"
+    span = _span(accuracy, "5.1f")
     rest = "".join(f"  {_percent(one[name]):>8}" for name in MEANS if name in one)
-    return f"{name:30} {one['samples']:7d}  {_percent(accuracy):>8}  {span:14}{rest}"
+    counts = f"{one['samples']:7d} {one['groups']:7d}"
+    return f"{name:30} {counts}  {_percent(accuracy):>8}  {span:14}{rest}".rstrip()
+
+
+def _span(score: dict[str, Any], digits: str) -> str:
+    """Return where a score lies with 95 % confidence, in percent; "-" if that cannot be said."""
+    low, high = 100 * score["low"], 100 * score["high"]
+    return "-" if low != low else f"{low:{digits}} to {high:{digits}}"
 
 
 def _percent(score: dict[str, Any]) -> str:
@@ -158,7 +188,6 @@ def _comparison(found: dict[str, Any] | None) -> list[str]:
     for name, one in found["slices"].items():
         gain = one["accuracy"]
         lines.append(
-            f"{name:30} {one['samples']:7d}  {100 * gain['value']:+9.1f}  "
-            f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
+            f"{name:30} {one['samples']:7d}  {100 * gain['value']:+9.1f}  {_span(gain, '+.1f')}"
         )
     return lines

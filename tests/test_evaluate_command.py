@@ -84,8 +84,8 @@ def test_the_figures_are_those_of_the_rows(
     slices: dict[str, Callable[[dict[str, Any]], bool]] = {
         "covered by mask": lambda row: "mask" in row["occlusion_types"],
         "uncovered": lambda row: not row["occlusion_types"],
-        "20 to 30 % covered": lambda row: row["occlusion_severity"] == 20,
-        "40 % and more covered": lambda row: row["occlusion_severity"] == 40,
+        "20 to 30 % covered": lambda row: 0.2 <= row["occlusion_ratio"] < 0.3,
+        "40 % and more covered": lambda row: row["occlusion_ratio"] >= 0.4,
         "mouth covered": lambda row: row["visible"]["mouth"] < 0.7,
         "class fear": lambda row: LABELS[row["label"]] == "fear",
     }
@@ -115,13 +115,15 @@ def test_another_model_is_compared_on_the_same_samples(
     other = write(tmp_path / "other.csv", validation, second_wrong)
     where = ["--data", str(built.out), "--out", str(tmp_path / "evaluation"), "--json"]
     assert main(["evaluate", str(mine), "--against", str(other), *where]) == 0
-    found = json.loads(capsys.readouterr().out)["comparison"]
+    whole = json.loads(capsys.readouterr().out)
+    found = whole["comparison"]
     wrong = sum(i % 2 == 0 or i % 7 == 3 for i in range(len(validation)))
     assert (found["model"], found["other"]) == ("mine", "other")
     assert (found["mcnemar"]["only_first"], found["mcnemar"]["only_second"]) == (wrong, 0)
     gain = found["slices"]["all"]["accuracy"]
     assert gain["value"] == pytest.approx(wrong / len(validation))
-    assert gain["low"] > 0
+    # Of so few groups no interval is told.
+    assert (gain["low"] is None) == (whole["slices"]["all"]["groups"] < 10)
 
 
 def test_without_what_is_near_its_training_a_model_has_a_figure_of_its_own(
@@ -171,6 +173,9 @@ def wrong(pictures):
 def too_few(pictures):
     return ["fear"]
 
+def fails(pictures):
+    return 1 / 0
+
 def no_shares(pictures):
     return [[0.5] * 8] * len(pictures)
 """
@@ -205,6 +210,8 @@ def test_a_function_of_one_s_own_is_asked_for_every_face(
         ("mine:wrong", "mine:wrong: found 'joy' for the sample "),
         ("mine:no_shares", "expected one of anger, disgust"),
         ("mine:too_few", "found 1 answers, expected "),
+        ("mine:fails", "mine:fails: the function failed (division by zero)"),
+        (":guess", ":guess: found no such function"),
     ],
 )
 def test_a_function_that_answers_otherwise_is_one_line(
@@ -218,8 +225,15 @@ def test_a_function_that_answers_otherwise_is_one_line(
     assert not (tmp_path / "evaluation").exists()
 
 
-def colours(path: Path, classes: int = 8, side: int | str = 24) -> np.ndarray[Any, Any]:
+def colours(
+    path: Path,
+    classes: int = 8,
+    side: int = 24,
+    batch: int | str = "batch",
+    channels_last: bool = False,
+) -> np.ndarray[Any, Any]:
     """A network that looks at the mean colour alone; returns its weights (3, classes)."""
+    shape = [batch, side, side, 3] if channels_last else [batch, 3, side, side]
     weights = np.random.default_rng(0).standard_normal((3, classes)).astype(np.float32)
     nodes = [
         onnx.helper.make_node("GlobalAveragePool", ["pictures"], ["means"]),
@@ -230,8 +244,8 @@ def colours(path: Path, classes: int = 8, side: int | str = 24) -> np.ndarray[An
     graph = onnx.helper.make_graph(
         nodes,
         "colours",
-        [onnx.helper.make_tensor_value_info("pictures", real, ["batch", 3, side, side])],
-        [onnx.helper.make_tensor_value_info("logits", real, ["batch", classes])],
+        [onnx.helper.make_tensor_value_info("pictures", real, shape)],
+        [onnx.helper.make_tensor_value_info("logits", real, [batch, classes])],
         [onnx.numpy_helper.from_array(weights, "weights")],
     )
     opset = [onnx.helper.make_opsetid("", 17)]
@@ -239,29 +253,44 @@ def colours(path: Path, classes: int = 8, side: int | str = 24) -> np.ndarray[An
     return weights
 
 
+@pytest.mark.parametrize("batch", ["batch", 1, 5])
 def test_a_network_in_onnx_sees_pictures_of_its_size_by_imagenet_s_mean(
-    built: BuildSummary, validation: list[dict[str, Any]], tmp_path: Path, run_cli: Run
+    built: BuildSummary,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    run_cli: Run,
+    batch: int | str,
 ) -> None:
-    weights = colours(tmp_path / "colours.onnx")
+    weights = colours(tmp_path / "colours.onnx", batch=batch)
     done = run_cli("evaluate", "colours.onnx", "--data", built.out, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    right = 0
+    matrix = [[0] * len(LABELS) for _ in LABELS]
     for row in validation:
         small = picture(row).resize((24, 24), Image.Resampling.BILINEAR)
         mean = (np.asarray(small) / 255).mean(axis=(0, 1))
         logits = ((mean - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)) @ weights
-        right += int(logits.argmax()) == row["label"]
-    found = json.loads(done.stdout)["slices"]["all"]
-    assert found["accuracy"]["value"] == pytest.approx(right / len(validation))
+        matrix[row["label"]][int(logits.argmax())] += 1
+    assert [row[:-1] for row in json.loads(done.stdout)["confusion_matrix"]] == matrix
+    # What was asked can be evaluated again, as a table.
+    again = run_cli(
+        "evaluate", "evaluation/predictions.csv", "--data", built.out, "--json", cwd=tmp_path
+    )
+    assert (
+        json.loads(again.stdout)["confusion_matrix"] == json.loads(done.stdout)["confusion_matrix"]
+    )
+    calibration = [json.loads(one.stdout)["calibration_error"] for one in (done, again)]
+    assert calibration[0] == pytest.approx(calibration[1], abs=1e-6)
 
 
 def test_another_network_or_none_is_one_line(
     built: BuildSummary, tmp_path: Path, run_cli: Run
 ) -> None:
     colours(tmp_path / "seven.onnx", classes=7)
+    colours(tmp_path / "last.onnx", channels_last=True)
     (tmp_path / "words.onnx").write_text("no network", encoding="utf-8")
     for name, status, message in (
         ("seven.onnx", 2, ", 7), expected ("),
+        ("last.onnx", 2, "expected one, pictures (B, 3, S, S)"),
         ("words.onnx", 2, "words.onnx: found no network in ONNX"),
         ("nowhere.onnx", 3, "nowhere.onnx: no such file"),
     ):

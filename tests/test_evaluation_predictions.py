@@ -65,7 +65,14 @@ def test_probabilities_alone_give_the_largest_and_empty_ones_no_face(tmp_path: P
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([], r"found the columns no line, expected id, and predicted or the eight classes"),
+        ([], r"found the columns none, expected id, and predicted or the eight classes"),
+        (["id;predicted", "{a};fear"], r"found the columns id;predicted, .*parted by commas"),
+        (["id,predicted,predicted", "{a},fear,joy"], r"found the column 'predicted' twice"),
+        (["id,predicted", "{a},0,5"], r"model.csv, line 2: found 3 fields, expected 2, as the"),
+        (
+            ["id,predicted", "", "{a},fear", '"{b}","fe', 'ar"', "{c},joy"],
+            r"a word that is no class, .*; 2 times: line 4: 'fe\\\\nar'; line 6: 'joy'",
+        ),
         (["id,label", "{a},fear"], r"found the columns id, label, expected id, and predicted"),
         (["id,predicted", "{a},fear"], r"found no line for 2 of 3 samples, .*: 0+1; 0+2"),
         (
@@ -95,6 +102,10 @@ def test_probabilities_alone_give_the_largest_and_empty_ones_no_face(tmp_path: P
     ],
     ids=[
         "empty",
+        "semicolons",
+        "column-twice",
+        "fields",
+        "lines-that-are-counted-otherwise",
         "columns",
         "missing",
         "doubled",
@@ -114,6 +125,31 @@ def test_what_is_wrong_is_named_by_its_lines(
         read_predictions(written(tmp_path, filled), samples())
     assert "\n" not in str(told.value)
     assert str(tmp_path / "model.csv") in str(told.value)
+
+
+def test_a_class_and_its_probability_have_to_be_of_one_prediction(tmp_path: Path) -> None:
+    a, b, c = samples().ids
+    head = f"id,predicted,{','.join(LABELS)}"
+    sure = "0,0,1,0,0,0,0,0"  # of fear
+    for line in (f"{b},anger,{sure}", f"{b},fear,,,,,,,,", f"{b},not_found,{sure}"):
+        path = written(tmp_path, [head, f"{a},fear,{sure}", line, f"{c},not_found,,,,,,,,"])
+        with pytest.raises(UsageError, match=r"largest probability; 1 times: line 3"):
+            read_predictions(path, samples())
+    tie = "0.5,0,0.5,0,0,0,0,0"
+    lines = [head, f"{a},fear,{sure}", f"{b},fear,{tie}", f"{c},not_found,,,,,,,,"]
+    assert read_predictions(written(tmp_path, lines), samples()).predicted.tolist() == [2, 2, -1]
+
+
+def test_a_picture_that_a_subset_holds_twice_has_one_line_or_two(tmp_path: Path) -> None:
+    name = samples().ids[0]
+    twice = Samples((name, name), np.zeros(2, np.int64), np.arange(2), {})
+    one = read_predictions(written(tmp_path, ["id,predicted", f"{name},fear"]), twice)
+    assert one.predicted.tolist() == [LABELS.index("fear")] * 2
+    lines = ["id,predicted", f"{name},fear", f"{name},anger"]
+    two = read_predictions(written(tmp_path, lines), twice)
+    assert two.predicted.tolist() == [LABELS.index("fear"), LABELS.index("anger")]
+    with pytest.raises(UsageError, match="found an id twice; 1 times: lines 2 and 3 and 4"):
+        read_predictions(written(tmp_path, [*lines, f"{name},anger"]), twice)
 
 
 def test_many_faults_are_counted_and_the_first_are_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from occlufer.orsanet.evaluation.intervals import differences, intervals, mcnemar
@@ -181,7 +182,19 @@ def test_an_interval_holds_its_value_and_is_the_same_each_time() -> None:
         assert one.value == pytest.approx(float(SCORES[name](whole(labels, predicted))[0]))
 
 
-def test_one_subject_alone_has_no_width() -> None:
-    labels, predicted = ids(0, 1, 2), ids(0, 1, 3)
-    one = intervals(whole(labels, predicted), {"accuracy": accuracy})["accuracy"]
-    assert (one.low, one.value, one.high) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+def test_of_a_few_subjects_no_interval_is_told() -> None:
+    labels, predicted, groups = drawn(np.random.default_rng(3), 9)
+    one = intervals(counts_by_group(labels, predicted, groups), SCORES)["accuracy"]
+    assert math.isfinite(one.value)
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_small_slice_that_is_all_right_or_wrong_is_not_certain(right: bool) -> None:
+    labels = np.zeros(30, np.int64)
+    counts = counts_by_group(labels, labels if right else labels + 1, np.arange(30) // 2)
+    one = intervals(counts, {"accuracy": accuracy})["accuracy"]
+    # Wilson's interval of 15 of 15, by scipy, which knows nothing of groups.
+    wilson = binomtest(15 if right else 0, 15).proportion_ci(0.95, "wilson")
+    assert (one.low, one.high) == pytest.approx((wilson.low, wilson.high), abs=1e-6)

@@ -463,13 +463,16 @@ def test_other_things_are_not_replaced(made: World, tmp_path: Path) -> None:
 
 
 def test_a_build_of_ones_own_is_not_replaced_nor_the_whole_by_a_part(
-    made: World, tmp_path: Path, content: Content
+    made: World, copies: dict[str, Path], tmp_path: Path, content: Content
 ) -> None:
     out = tmp_path / "occlu_fer"
     shutil.copytree(made.config.out, out)
     rows = CROPS + PHOTOGRAPHS + len(LISTED)
     with pytest.raises(UsageError, match=rf"found all of version .* {rows} rows could not be re"):
         run(made.recipe, {}, out)
+    recompress(copies["raf_db"] / crop_name(3))
+    with pytest.raises(UsageError, match=r"found all of version .* 1 rows could not be rebuilt to"):
+        run(made.recipe, copies, out)
     assert content(out) == content(made.config.out)
     told = json.loads((out / LOCK_NAME).read_text(encoding="utf-8"))
     told["files"]["index/train-00000-of-00001.parquet"] = "ab" * 32
@@ -478,7 +481,7 @@ def test_a_build_of_ones_own_is_not_replaced_nor_the_whole_by_a_part(
     with pytest.raises(UsageError, match=r"found version \w+ of 'occlu_fer', expected nothing"):
         run(made.recipe, made.sources, out)
     assert content(out) == mine
-    assert [path.name for path in tmp_path.iterdir()] == ["occlu_fer"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copies", "occlu_fer"]
 
 
 def test_a_former_rebuild_is_replaced(

@@ -170,6 +170,8 @@ def _see(
 
 def _of_sample(data: bytes, by_sample: Mapping[str, list[Wanted]]) -> list[Wanted]:
     """Return the rows whose sample a file is, whatever else it says."""
+    if not by_sample:
+        return []
     try:
         return by_sample.get(hashlib.sha256(without_metadata(data)).hexdigest(), [])
     except (BadImageError, OSError):  # no picture

@@ -108,10 +108,11 @@ def _former(out: Path, recipe: Recipe) -> Lock | None:
 def _check_loss(out: Path, former: Lock | None, rebuilt: Rebuilt) -> None:
     """Raise UsageError if a part would replace the whole, for another reason than a takedown."""
     lacking = sum(reason != TAKEN_DOWN for reason in rebuilt.reasons.values())
+    lacking += sum(copy is not None and not copy.exact for copy in rebuilt.copies)
     if former is not None and REBUILT not in former.config and lacking:
         raise UsageError(
             f"out = {out}: found all of version {former.version}, of which {lacking} rows could "
-            "not be rebuilt now, so nothing was written; give --out another place for the part"
+            "not be rebuilt to the bit now, so nothing was written; give another --out"
         )
 
 

@@ -14,6 +14,7 @@ from ..model import (
     LANDMARK_CHANNELS,
     SEMANTIC_CHANNELS,
     Priors,
+    Size,
     build_orsanet,
 )
 
@@ -41,7 +42,7 @@ class Costs:
     """Multiply-adds of a forward: half of the floating-point operations."""
 
 
-def costs_of(size: str = "large") -> Costs:
+def costs_of(size: Size = "large") -> Costs:
     """Return the measured costs of ORSANet of this size, 8 classes, the released priors."""
     model = build_orsanet(num_classes=8, size=size, frozen_nets=False).eval()
     priors = Priors(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LABELS
 
-from .intervals import differences, intervals, mcnemar
+from .intervals import RESAMPLES, differences, intervals, mcnemar
 from .predictions import Predictions
 from .samples import Samples
 from .scores import (
@@ -35,6 +35,8 @@ def evaluate(samples: Samples, predictions: Predictions, seed: int = 0) -> dict[
     predicted, labels = predictions.predicted, samples.labels
     return {
         "model": predictions.name,
+        "seed": seed,
+        "resamples": RESAMPLES,
         "samples": len(samples),
         "not_found": int((predicted == NOT_FOUND).sum()),
         "calibration_error": _calibration(samples, predictions),

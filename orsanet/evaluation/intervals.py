@@ -12,6 +12,10 @@ from .scores import Counts, Floats, Ids
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+# Of a normal distribution so many standard deviations hold that confidence.
+DEVIATIONS = 1.959964
+# Of fewer groups the resamples are too few kinds to say anything.
+LEAST_GROUPS = 10
 # So many numbers of weights at most are held at once.
 WEIGHTS_HELD = 1 << 24
 Score = Callable[[Counts], Floats]
@@ -36,11 +40,19 @@ def intervals(counts: Counts, scores: Mapping[str, Score], seed: int = 0) -> dic
 
     Groups are drawn with replacement, whole: samples of one subject are right and wrong together,
     and an interval that takes them for independent is too narrow (Field and Welsh, Bootstrapping
-    clustered data, 2007). Ends are NaN where no resample gives a number.
+    clustered data, 2007). Ends are NaN of fewer than LEAST_GROUPS, and where no resample gives a
+    number. Where all resamples agree on nothing or on all, as of a small slice that is all right,
+    the end is Wilson's, of as many trials as there are groups.
     """
     drawn = [weighted(counts, weights) for weights in _weights(counts, seed)]
+    groups = counts.right.shape[0]
     return {
-        name: _interval(float(score(_summed(counts))), np.concatenate([score(d) for d in drawn]))
+        name: _interval(
+            float(score(_summed(counts))),
+            np.concatenate([score(one) for one in drawn]),
+            groups,
+            is_share=True,
+        )
         for name, score in scores.items()
     }
 
@@ -57,6 +69,8 @@ def differences(
         name: _interval(
             float(score(_summed(counts)) - score(_summed(other))),
             np.concatenate([score(one) - score(two) for one, two in drawn]),
+            counts.right.shape[0],
+            is_share=False,
         )
         for name, score in scores.items()
     }
@@ -102,10 +116,14 @@ def _summed(counts: Counts) -> Counts:
     return Counts(*(getattr(counts, name).sum(axis=0) for name in Counts.__annotations__))
 
 
-def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+def _interval(value: float, drawn: NDArray[np.float64], groups: int, is_share: bool) -> Interval:
     known = drawn[np.isfinite(drawn)]
-    if not known.size:
+    if not known.size or groups < LEAST_GROUPS:
         return Interval(value, float("nan"), float("nan"))
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(known, (tail, 1 - tail))
-    return Interval(value, float(low), float(high))
+    low, high = (float(end) for end in np.quantile(known, (tail, 1 - tail)))
+    # Wilson's interval of 0 or all of n trials has its other end at z^2 / (n + z^2) from it.
+    far = DEVIATIONS**2 / (groups + DEVIATIONS**2)
+    if is_share and low == high and value in (0.0, 1.0):
+        low, high = (low, far) if value == 0 else (1 - far, high)
+    return Interval(value, low, high)

@@ -23,6 +23,8 @@ from .samples import Samples, paths_of
 from .scores import NOT_FOUND, Floats
 
 BATCH = 32
+# Those that a build publishes: whoever made a dataset chooses no other decoder.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 # Of a network that takes pictures of any size.
 SIDE_PX = 224
 Face = tuple[Any, Any]
@@ -39,14 +41,20 @@ def predictions_of_function(name: str, samples: Samples, faces: Iterator[Face]) 
     found. Raises UsageError if there is none, or it answers otherwise.
     """
     module, _, attribute = name.partition(":")
-    sys.path.insert(0, "")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # at the end: what is installed comes first
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{name}: found no such function ({error})") from None
-    finally:
-        sys.path.pop(0)
-    return asked(name, samples, faces, lambda some: function([picture for picture, _ in some]))
+    except Exception as error:  # whatever the module does
+        raise UsageError(f"{name}: found no such function ({_line(error)})") from None
+
+    def ask(some: list[Face]) -> list[Any]:
+        try:
+            return list(function([picture for picture, _ in some]))
+        except Exception as error:  # it is not ours
+            raise UsageError(f"{name}: the function failed ({_line(error)})") from None
+
+    return asked(name, samples, faces, ask)
 
 
 def predictions_of_onnx(path: Path, samples: Samples, faces: Iterator[Face]) -> Predictions:
@@ -68,13 +76,18 @@ def predictions_of_onnx(path: Path, samples: Samples, faces: Iterator[Face]) -> 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors are of many kinds
         raise UsageError(f"{path}: found no network in ONNX ({_line(error)})") from None
-    feed = _feed_of(path, session.get_inputs())
+    feed, batch = _feed_of(path, session.get_inputs())
 
     def ask(some: list[Face]) -> Floats:
+        # A network of so many pictures at once is given the last of them again.
+        size = batch or len(some)
+        parts = [some[start : start + size] for start in range(0, len(some), size)]
+        full = [part + part[-1:] * (size - len(part)) for part in parts]
         try:
-            logits = np.asarray(session.run(None, feed(some))[0], np.float64)
+            found = [np.asarray(session.run(None, feed(part))[0], np.float64) for part in full]
         except Exception as error:
             raise UsageError(f"{path}: the network failed ({_line(error)})") from None
+        logits = np.concatenate([one[: len(part)] for one, part in zip(found, parts, strict=True)])
         if logits.shape != (len(some), len(LABELS)):
             expected = (len(some), len(LABELS))
             raise UsageError(f"{path}: found an output of {logits.shape}, expected {expected}")
@@ -84,19 +97,32 @@ def predictions_of_onnx(path: Path, samples: Samples, faces: Iterator[Face]) -> 
     return asked(path.stem, samples, faces, ask)
 
 
-def _feed_of(path: Path, inputs: Sequence[Any]) -> Callable[[list[Face]], dict[str, Any]]:
-    """Return what gives a network its inputs, by their names; raises UsageError for others."""
-    names = [one.name for one in inputs]
+Feed = Callable[[list[Face]], dict[str, Any]]
+
+
+def _feed_of(path: Path, inputs: Sequence[Any]) -> tuple[Feed, int | None]:
+    """Return what gives a network its inputs, and how many pictures it takes, None for any number.
+
+    Raises UsageError for inputs of another form.
+    """
+    names, shape = [one.name for one in inputs], list(inputs[0].shape or ())
+    batch = shape[0] if shape and isinstance(shape[0], int) else None
     if names == [*INPUTS]:
-        return seen
-    if len(names) != 1:
-        found = ", ".join(names)
+        return seen, batch
+    sides = shape[2:]
+    if (
+        len(names) != 1
+        or len(shape) != 4
+        or shape[1] != 3
+        or (isinstance(sides[0], int) and (sides[0] != sides[1]))
+    ):
+        found = ", ".join(f"{one.name} {one.shape}" for one in inputs)
         raise UsageError(
-            f"{path}: found the inputs {found}, expected one, pictures, or {', '.join(INPUTS)}"
+            f"{path}: found the inputs {found}, expected one, pictures (B, 3, S, S), or "
+            f"{', '.join(INPUTS)}"
         )
-    side = inputs[0].shape[-1]
-    side_px = side if isinstance(side, int) else SIDE_PX
-    return lambda some: {names[0]: pictures_of(some, side_px)}
+    side_px = sides[0] if isinstance(sides[0], int) else SIDE_PX
+    return (lambda some: {names[0]: pictures_of(some, side_px)}), batch
 
 
 def asked(name: str, samples: Samples, faces: Iterator[Face], ask: Ask) -> Predictions:
@@ -108,9 +134,8 @@ def asked(name: str, samples: Samples, faces: Iterator[Face], ask: Ask) -> Predi
     shares: list[Floats] = []
     for some in progress(_batches(faces), -(-len(samples) // BATCH), name):
         answers = ask(some)
-        if answers is None or len(answers) != len(some):
-            found = 0 if answers is None else len(answers)
-            raise UsageError(f"{name}: found {found} answers, expected {len(some)}")
+        if len(answers) != len(some):
+            raise UsageError(f"{name}: found {len(answers)} answers, expected {len(some)}")
         for answer in answers:
             label, chances = _read(answer)
             if label is None:
@@ -136,7 +161,7 @@ def _read(answer: Any) -> tuple[int | None, Floats]:
         return class_of(answer), nothing
     try:
         shares = np.asarray(answer, np.float64)
-    except (TypeError, ValueError):
+    except Exception:  # a tensor may refuse in ways of its own
         return None, nothing
     if shares.shape != (len(LABELS),) or not are_probabilities(shares):
         return None, nothing
@@ -149,19 +174,28 @@ def _read(answer: Any) -> tuple[int | None, Floats]:
 def read_faces(folder: Path, config: str = "default", split: str = "validation") -> Iterator[Face]:
     """Yield a split's faces in the order of `read_samples`; raises UsageError without pixels."""
     import pyarrow.parquet as pq
-    from PIL import Image
 
     for path in paths_of(folder, config, split):
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH, columns=["image", "landmarks", "sha256"]):
                 for row in batch.to_pylist():
-                    data = (row["image"] or {}).get("bytes")
-                    if data is None:
-                        raise UsageError(
-                            f"{path}: found no pixels of {row['sha256']}, expected a dataset with "
-                            "its pictures; `occlufer rebuild` brings them back"
-                        )
-                    yield Image.open(io.BytesIO(data)).convert("RGB"), row["landmarks"]
+                    yield _face(path, row)
+
+
+def _face(path: Path, row: dict[str, Any]) -> Face:
+    from PIL import Image, ImageOps
+
+    data = (row["image"] or {}).get("bytes")
+    if data is None:
+        raise UsageError(
+            f"{path}: found no pixels of {row['sha256']}, expected a dataset with its pictures; "
+            "`occlufer rebuild` brings them back"
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            return ImageOps.exif_transpose(picture).convert("RGB"), row["landmarks"]
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(f"{path}: found no picture of {row['sha256']} ({_line(error)})") from None
 
 
 def pictures_of(faces: Sequence[Face], side_px: int) -> Any:

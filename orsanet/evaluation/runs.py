@@ -25,7 +25,13 @@ def predictions_of_run(folder: Path, samples: Samples) -> Predictions:
     The run has faces cut and priors computed in its cache. Raises MissingError without checkpoint
     or cache, UsageError if the samples are not the cache's.
     """
-    cache = _cache(folder)
+    state = load_checkpoint(folder / BEST_NAME)
+    cache = _cache(folder, Path(state["config"]["data"]))
+    if state["dataset_key"] != cache.key:
+        raise UsageError(
+            f"{folder}: found a cache of dataset {cache.key[:12]}, expected that of "
+            f"{state['dataset_key'][:12]}, on which {BEST_NAME} was trained; train anew"
+        )
     split = cache.splits["validation"]
     places = {str(name): place for place, name in enumerate(split.ids)}
     missing = [name for name in samples.ids if name not in places]
@@ -43,14 +49,13 @@ def predictions_of_run(folder: Path, samples: Samples) -> Predictions:
             for batch in plain_batches(deck, rows, BATCH)
         ]
     shares = np.concatenate(found).astype(np.float64)
-    return Predictions(folder.name, shares.argmax(axis=1).astype(np.int64), shares)
+    return Predictions(folder.resolve().name, shares.argmax(axis=1).astype(np.int64), shares)
 
 
-def _cache(folder: Path) -> Cache:
-    """Return the cache of a run: its own, or the one it was trained on."""
+def _cache(folder: Path, data: Path) -> Cache:
+    """Return the cache of a run: its own, or `data`, if it was trained on a cache."""
     if (folder / "cache" / CACHE_NAME).is_file():
         return load_cache(folder / "cache")
-    data = Path(load_checkpoint(folder / BEST_NAME)["config"]["data"])
     if not (data / CACHE_NAME).is_file():
         raise MissingError(f"{folder}: found no cache in it, expected that of the run")
     return load_cache(data)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from occlufer.errors import MissingError, UsageError
+from occlufer.lock import config_folder
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 
 COLUMNS = (
     *("sha256", "label", "group", "face_found"),
-    *("occlusion_types", "occlusion_severity", "visible"),
+    *("occlusion_types", "occlusion_ratio", "visible"),
 )
 # Of a region less than this share has to be visible for it to count as covered.
 COVERED_BELOW = 0.7
-SEVERITIES = (0, 10, 20, 30, 40)
+# In percent of the face. Of the ratio, for a build may set other bins of severity.
+RATIOS = (0, 10, 20, 30, 40)
 
+Row = Mapping[str, Any]
 Slices = dict[str, NDArray[np.bool_]]
 """{name: which samples are in it, (N,)}; they overlap, and "all" is the first."""
 
@@ -41,10 +45,17 @@ class Samples:
         """Return N."""
         return len(self.ids)
 
-    def with_slices(self, near_training: set[str]) -> Samples:
-        """Return the same with two slices more: near a training picture, and not."""
-        near = np.array([name in near_training for name in self.ids], dtype=bool)
-        both = {"near a training picture": near, "not near a training picture": ~near}
+    def with_slices(self, near_training: Mapping[str, bool]) -> Samples:
+        """Return the same with slices more: near a training picture, not near one, not compared.
+
+        `near_training` is {sha256: whether it is near}; those not in it were not compared.
+        """
+        words = [near_training.get(name) for name in self.ids]
+        both = {
+            "near a training picture": np.array([word is True for word in words]),
+            "not near a training picture": np.array([word is False for word in words]),
+            "not compared with training": np.array([word is None for word in words]),
+        }
         more = {name: mask for name, mask in both.items() if mask.any()}
         return replace(self, slices={**self.slices, **more})
 
@@ -63,12 +74,14 @@ def read_samples(folder: Path, config: str = "default", split: str = "validation
             rows += pq.read_table(path, columns=[*COLUMNS]).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"{path}: found no shard of a dataset ({error})") from None
+    if not rows:
+        raise MissingError(f"{folder}: found no sample in {config}, {split}, expected some")
     return samples_of(rows)
 
 
 def paths_of(folder: Path, config: str, split: str) -> list[Path]:
     """Return the shards of a split, in order; raises MissingError if there is none."""
-    place = folder / ("data" if config == "default" else config)
+    place = folder / config_folder(config)
     paths = sorted(place.glob(f"{split}-*.parquet"))
     if not paths:
         raise MissingError(
@@ -94,34 +107,38 @@ def slices_of(rows: list[dict[str, Any]]) -> Slices:
     return {name: mask for name, mask in kept.items() if name == "all" or mask.any()}
 
 
-def _severity(least: int) -> str:
-    most = f"{least + 10}" if least < SEVERITIES[-1] else "and more"
-    return f"{least} {most} % covered" if most == "and more" else f"{least} to {most} % covered"
+def _is_of_class(row: Row, label: int) -> bool:
+    return bool(row["label"] == label)
 
 
-def _is_covered(row: Mapping[str, Any], region: str) -> bool:
+def _is_covered_by(row: Row, kind: str) -> bool:
+    return kind in (row["occlusion_types"] or ())
+
+
+def _is_in_bin(row: Row, least: int) -> bool:
+    percent = 100 * (row["occlusion_ratio"] or 0)
+    return least <= percent and (percent < least + 10 or least == RATIOS[-1])
+
+
+def _bin(least: int) -> str:
+    if least == RATIOS[-1]:
+        return f"{least} % and more covered"
+    return f"{least} to {least + 10} % covered"
+
+
+def _is_covered(row: Row, region: str) -> bool:
     share = (row["visible"] or {}).get(region)
     return share is not None and share < COVERED_BELOW
 
 
-SLICES: dict[str, Any] = {
+SLICES: dict[str, Callable[[Row], bool]] = {
     "all": lambda row: True,
-    **{f"class {name}": lambda row, i=i: row["label"] == i for i, name in enumerate(LABELS)},
+    **{f"class {name}": partial(_is_of_class, label=i) for i, name in enumerate(LABELS)},
     "uncovered": lambda row: not row["occlusion_types"],
     "covered": lambda row: bool(row["occlusion_types"]),
-    **{
-        f"covered by {kind}": lambda row, kind=kind: kind in (row["occlusion_types"] or ())
-        for kind in OCCLUSION_TYPES
-    },
-    **{
-        _severity(least): lambda row, least=least: row["occlusion_severity"] == least
-        for least in SEVERITIES
-    },
-    **{
-        f"{region} covered": lambda row, region=region: _is_covered(row, region)
-        for region in REGIONS
-        if region != "face"
-    },
+    **{f"covered by {kind}": partial(_is_covered_by, kind=kind) for kind in OCCLUSION_TYPES},
+    **{_bin(least): partial(_is_in_bin, least=least) for least in RATIOS},
+    **{f"{name} covered": partial(_is_covered, region=name) for name in REGIONS if name != "face"},
     "no face found by the build": lambda row: not row["face_found"],
 }
 """{name of a slice: whether a row is in it}"""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def macro_f1(counts: Counts) -> Floats:
     return _mean(_ratio(2 * counts.right, counts.labelled + counts.predicted))
 
 
-SCORES: dict[str, Any] = {
+SCORES: dict[str, Callable[[Counts], Floats]] = {
     "accuracy": accuracy,
     "accuracy_of_found": accuracy_of_found,
     "balanced_accuracy": balanced_accuracy,
