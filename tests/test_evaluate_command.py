@@ -235,8 +235,10 @@ def colours(
     """A network that looks at the mean colour alone; returns its weights (3, classes)."""
     shape = [batch, side, side, 3] if channels_last else [batch, 3, side, side]
     weights = np.random.default_rng(0).standard_normal((3, classes)).astype(np.float32)
+    turned = [0, 3, 1, 2] if channels_last else [0, 1, 2, 3]
     nodes = [
-        onnx.helper.make_node("GlobalAveragePool", ["pictures"], ["means"]),
+        onnx.helper.make_node("Transpose", ["pictures"], ["turned"], perm=turned),
+        onnx.helper.make_node("GlobalAveragePool", ["turned"], ["means"]),
         onnx.helper.make_node("Flatten", ["means"], ["flat"]),
         onnx.helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
     ]

@@ -71,7 +71,7 @@ def test_probabilities_alone_give_the_largest_and_empty_ones_no_face(tmp_path: P
         (["id,predicted", "{a},0,5"], r"model.csv, line 2: found 3 fields, expected 2, as the"),
         (
             ["id,predicted", "", "{a},fear", '"{b}","fe', 'ar"', "{c},joy"],
-            r"a word that is no class, .*; 2 times: line 4: 'fe\\\\nar'; line 6: 'joy'",
+            r"a word that is no class, .*; 2 times: line 4: 'fe\\nar'; line 6: 'joy'",
         ),
         (["id,label", "{a},fear"], r"found the columns id, label, expected id, and predicted"),
         (["id,predicted", "{a},fear"], r"found no line for 2 of 3 samples, .*: 0+1; 0+2"),
