@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import UsageError
-from occlufer.lock import LOCK_NAME, Lock
+from occlufer.errors import MissingError, UsageError
+from occlufer.loading import read_lock
 
 METRICS_NAME, CONFUSION_NAME = "metrics.json", "confusion.png"
 PREDICTIONS_NAME = "predictions.csv"
@@ -61,29 +61,17 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.model is None:
         raise UsageError("evaluate: found neither MODEL nor --table, expected one of them")
-    read_samples = import_module(f"{room}.samples").read_samples
     config, split = (arguments.subset, SUBSET_SPLIT) if arguments.subset else (DEFAULT, VALIDATION)
-    samples = read_samples(arguments.data, config, split)
-    evaluation = import_module(f"{room}.evaluate")
     place = arguments.data, config, split
+    samples = import_module(f"{room}.samples").read_samples(*place)
     if arguments.trained_on is not None:
-        near = import_module("occlufer.builders.trained_on").near_training(
-            *place, arguments.trained_on
-        )
-        samples = samples.with_slices(near)
-    predictions = _predictions(arguments.model, samples, place)
+        near_training = import_module("occlufer.builders.trained_on").near_training
+        samples = samples.with_slices(near_training(*place, arguments.trained_on))
+    predictions, *others = _named(arguments, samples, place)
+    evaluation = import_module(f"{room}.evaluate")
     found = evaluation.evaluate(samples, predictions, arguments.seed)
     found["data"] = {"config": config, "split": split, "version": _version(arguments.data)}
-    if arguments.against is not None:
-        other = _predictions(arguments.against, samples, place)
-        if other.name == predictions.name:
-            names = (
-                replace(one, name=told)
-                for one, told in zip(
-                    (predictions, other), (arguments.model, arguments.against), strict=True
-                )
-            )
-            predictions, other = names
+    for other in others:
         found["comparison"] = evaluation.compare(samples, predictions, other, arguments.seed)
     arguments.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_plain(found), indent=1)
@@ -92,6 +80,15 @@ def run(arguments: argparse.Namespace) -> None:
     write(arguments.out / PREDICTIONS_NAME, samples, predictions)
     import_module(f"{room}.figures").write_confusion(arguments.out / CONFUSION_NAME, found)
     print(text if arguments.json else table(found))
+
+
+def _named(arguments: argparse.Namespace, samples: Any, place: tuple[Path, str, str]) -> list[Any]:
+    """Return the predictions of the models that are named, under names that tell them apart."""
+    models = [model for model in (arguments.model, arguments.against) if model is not None]
+    found = [_predictions(model, samples, place) for model in models]
+    if len({one.name for one in found}) == len(found):
+        return found
+    return [replace(one, name=model) for one, model in zip(found, models, strict=True)]
 
 
 def _rows(told: dict[str, Any]) -> str:
@@ -112,8 +109,8 @@ def _digits(value: Any) -> str:
 def _version(folder: Path) -> str | None:
     """Return the version of a published folder, None without a lock that can be read."""
     try:
-        return Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8")).version
-    except (OSError, ValueError):
+        return read_lock(folder).version
+    except MissingError:
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-FIGURES = ("curves.png", "confusion.png")
+CURVES, CONFUSION = "curves.png", "confusion.png"
+FIGURES = (CURVES, CONFUSION)
+Size = tuple[float, float]
+"""Width and height, in inches."""
+Draw = Callable[[Any], None]
 
 
 def write_figures(
@@ -23,19 +27,25 @@ def write_figures(
     majority_accuracy: float,
 ) -> bool:
     """Write FIGURES into `folder`; False, with a log line, where matplotlib is not installed."""
+    draws: dict[str, tuple[Size, Draw]] = {
+        CURVES: ((8, 3.2), lambda figure: _curves(figure, history, majority_accuracy)),
+        CONFUSION: ((5.6, 5), lambda figure: draw_confusion(figure, confusion, labels, labels)),
+    }
+    return all(write_figure(folder / name, *drawn) for name, drawn in draws.items())
+
+
+def write_figure(path: Path, size: Size, draw: Draw) -> bool:
+    """Write what `draw` draws into a figure as PNG; False, with a log line, without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
         log.warning("no figures: they need matplotlib: pip install matplotlib")
         return False
-    curves = Figure(figsize=(8, 3.2), layout="constrained")
-    _curves(curves, history, majority_accuracy)
-    matrix = Figure(figsize=(5.6, 5), layout="constrained")
-    draw_confusion(matrix, confusion, labels, labels)
-    for name, figure in zip(FIGURES, (curves, matrix), strict=True):
-        canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it without types
-        canvas.print_png(folder / name)
+    figure = Figure(figsize=size, layout="constrained")
+    draw(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves it without types
+    canvas.print_png(path)
     return True
 
 

@@ -32,12 +32,12 @@ def accuracy(confusion: Ids) -> float:
 
 def per_class_recall(confusion: Ids) -> Floats:
     """Return (C,): the share of each class that was found; NaN for a class without samples."""
-    return _ratio(np.diag(confusion), confusion.sum(axis=1))
+    return ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
 def per_class_f1(confusion: Ids) -> Floats:
     """Return (C,): 2 TP / (labelled + predicted); NaN for a class that is neither."""
-    return _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
+    return ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1))
 
 
 def macro_f1(confusion: Ids) -> float:
@@ -52,7 +52,8 @@ def majority_accuracy(confusion: Ids) -> float:
     return float(confusion.sum(axis=1).max() / total) if total else float("nan")
 
 
-def _ratio(part: Ids, whole: Ids) -> Floats:
-    out = np.full(part.shape, np.nan)
-    np.divide(part, whole, out=out, where=whole > 0)
+def ratio(part: Ids | Floats, whole: Ids | Floats) -> Floats:
+    """Return part / whole, of one shape; NaN where the whole is nothing."""
+    out = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
     return out

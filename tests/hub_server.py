@@ -46,43 +46,7 @@ class Hub:
         self.log: list[str] = []
         """Method and path of every request, and what became of visibility and gating."""
         self._lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def answer(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length) if length else self._chunks()
-                with owner._lock:
-                    status, value, headers = owner._answer(
-                        self.command, urlsplit(self.path).path, body, dict(self.headers)
-                    )
-                data = value if isinstance(value, bytes) else json.dumps(value).encode()
-                self.send_response(status)
-                for name, text in headers.items():
-                    self.send_header(name, text)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            def _chunks(self) -> bytes:
-                if self.headers.get("Transfer-Encoding") != "chunked":
-                    return b""
-                found = b""
-                while size := int(self.rfile.readline(), 16):
-                    found += self.rfile.read(size)
-                    self.rfile.readline()
-                self.rfile.readline()
-                return found
-
-            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 (the names are http.server's)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.endpoint = f"{'http'}://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -228,6 +192,46 @@ class Hub:
             return 404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"}
         etag = hashlib.sha256(files[path]).hexdigest()
         return 200, files[path], {"ETag": f'"{etag}"', "X-Repo-Commit": _sha(number or 0)}
+
+
+def _handler(owner: Hub) -> type[BaseHTTPRequestHandler]:
+    """What answers the requests of a stand-in, one after the other."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length) if length else self._chunks()
+            with owner._lock:
+                status, value, headers = owner._answer(
+                    self.command, urlsplit(self.path).path, body, dict(self.headers)
+                )
+            data = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            for name, text in headers.items():
+                self.send_header(name, text)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(data)
+
+        def _chunks(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return b""
+            found = b""
+            while size := int(self.rfile.readline(), 16):
+                found += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return found
+
+        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 (the names are http.server's)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
 
 
 def _sha(number: int) -> str:

@@ -22,7 +22,7 @@ from occlufer.orsanet.evaluation.scores import (
     accuracy_of_found,
     balanced_accuracy,
     calibration_error,
-    confusion_matrix,
+    confusion_of,
     counts_by_group,
     macro_f1,
 )
@@ -78,7 +78,7 @@ def test_scores_of_a_case_worked_by_hand() -> None:
     assert balanced_accuracy(counts)[0] == pytest.approx((2 / 4 + 1 / 2) / 2)
     # anger: 2 * 2 / (4 + 3); fear: 2 * 1 / (2 + 2).
     assert macro_f1(counts)[0] == pytest.approx((4 / 7 + 2 / 4) / 2)
-    matrix = confusion_matrix(labels, predicted)
+    matrix = confusion_of(labels, predicted)
     assert matrix.shape == (len(LABELS), len(LABELS) + 1)
     assert matrix[0].tolist() == [2, 0, 1, 0, 0, 0, 0, 0, 1]
     assert matrix[2].tolist() == [1, 0, 1, 0, 0, 0, 0, 0, 0]

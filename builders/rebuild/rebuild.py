@@ -53,6 +53,7 @@ def rebuild(
     recipe = read_recipe(folder)
     check_lock(recipe.folder, recipe.lock)
     out = (out or Path(recipe.lock.name)).resolve()
+    restore(out)
     former = _former(out, recipe)
     check_attribution(recipe)
     tombstones = _tombstones(recipe, takedown).plus(read_tombstones(out / TAKEDOWN_NAME).stones)
@@ -61,7 +62,6 @@ def rebuild(
     _check_apart(out, paths)
     opened = open_sources(recipe.lock, paths, needed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    restore(out)
     fresh, pictures = (out.with_name(f".{out.name}.{end}") for end in ("partial", "pictures"))
     try:
         for place in (fresh, pictures):

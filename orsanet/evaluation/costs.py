@@ -27,7 +27,8 @@ PRIOR_SIDE = 7
 FOOTNOTE = (
     "As published the count holds ir_back.output_layer and pyramid_fuse.cls_token, which no "
     "forward runs; a checkpoint of the authors carries them, ours leaves them out. Multiply-adds "
-    "are of one picture of 224 px, priors given: the frozen networks are in neither column."
+    "are of one picture, which the backbone sees at 112 px, priors given: the frozen networks are "
+    "in neither column."
 )
 
 

@@ -18,7 +18,7 @@ from .scores import (
     SCORES,
     accuracy,
     calibration_error,
-    confusion_matrix,
+    confusion_of,
     counts_by_group,
 )
 
@@ -41,7 +41,7 @@ def evaluate(samples: Samples, predictions: Predictions, seed: int = 0) -> dict[
         "not_found": int((predicted == NOT_FOUND).sum()),
         "calibration_error": _calibration(samples, predictions),
         "classes": [*LABELS],
-        "confusion_matrix": confusion_matrix(labels, predicted).tolist(),
+        "confusion_matrix": confusion_of(labels, predicted).tolist(),
         "slices": {
             name: _slice(samples, predicted, chosen, name, seed)
             for name, chosen in samples.slices.items()

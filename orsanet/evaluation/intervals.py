@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .scores import Counts, Floats, Ids
+from ..metrics import Floats, Ids
+from .scores import Counts
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

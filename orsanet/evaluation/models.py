@@ -16,11 +16,12 @@ from occlufer.progress import progress
 from occlufer.schema import LABELS
 
 from ..export import INPUTS
+from ..metrics import Floats
 from ..priors import IMAGENET_MEAN, IMAGENET_STD
 from ..see import see
 from .predictions import Predictions, are_probabilities, class_of
 from .samples import Samples, paths_of
-from .scores import NOT_FOUND, Floats
+from .scores import NOT_FOUND
 
 BATCH = 32
 # Those that a build publishes: whoever made a dataset chooses no other decoder.

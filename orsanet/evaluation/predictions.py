@@ -18,8 +18,9 @@ import numpy as np
 from occlufer.errors import MissingError, UsageError
 from occlufer.schema import LABEL_SYNONYMS, LABELS
 
+from ..metrics import Floats, Ids
 from .samples import Samples
-from .scores import NOT_FOUND, Floats, Ids
+from .scores import NOT_FOUND
 
 ID, PREDICTED, NO_FACE = "id", "predicted", "not_found"
 SUM_TOLERANCE = 1e-3

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LABELS
 
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from ..metrics import Floats, Ids, confusion_matrix, ratio
+
 CLASSES = len(LABELS)
 # The prediction for a face that the model has not found: an error, whatever the label.
 NOT_FOUND = -1
@@ -53,22 +53,22 @@ def counts_by_group(labels: Ids, predicted: Ids, groups: Ids) -> Counts:
 
 def accuracy(counts: Counts) -> Floats:
     """Return the share of samples predicted as labelled, (...); a face not found is an error."""
-    return _ratio(counts.right.sum(-1), counts.labelled.sum(-1))
+    return ratio(counts.right.sum(-1), counts.labelled.sum(-1))
 
 
 def accuracy_of_found(counts: Counts) -> Floats:
     """Return the same of the faces that were found alone, as most papers report it."""
-    return _ratio(counts.right.sum(-1), counts.found.sum(-1))
+    return ratio(counts.right.sum(-1), counts.found.sum(-1))
 
 
 def balanced_accuracy(counts: Counts) -> Floats:
     """Return the mean recall of the classes that occur among the labels, (...)."""
-    return _mean(_ratio(counts.right, counts.labelled))
+    return _mean(ratio(counts.right, counts.labelled))
 
 
 def macro_f1(counts: Counts) -> Floats:
     """Return the mean F1, 2 TP / (labelled + predicted), of the classes that occur, (...)."""
-    return _mean(_ratio(2 * counts.right, counts.labelled + counts.predicted))
+    return _mean(ratio(2 * counts.right, counts.labelled + counts.predicted))
 
 
 SCORES: dict[str, Callable[[Counts], Floats]] = {
@@ -94,20 +94,13 @@ def calibration_error(labels: Ids, probabilities: Floats) -> float:
     return float(np.abs(sums[0] - sums[1]).sum() / labels.size)
 
 
-def confusion_matrix(labels: Ids, predicted: Ids) -> Ids:
+def confusion_of(labels: Ids, predicted: Ids) -> Ids:
     """Return counts (8, 9): rows are labels, columns predictions, the last one not found."""
     columns = np.where(predicted == NOT_FOUND, CLASSES, predicted)
-    cells = np.bincount(labels * (CLASSES + 1) + columns, minlength=CLASSES * (CLASSES + 1))
-    return cells.astype(np.int64).reshape(CLASSES, CLASSES + 1)
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    out = np.full(np.shape(part), np.nan)
-    np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
-    return out
+    return confusion_matrix(labels, columns, CLASSES + 1)[:CLASSES]
 
 
 def _mean(values: Floats) -> Floats:
     """Return the mean over the last axis of what is a number; NaN where nothing is."""
     known = np.isfinite(values)
-    return _ratio(np.where(known, values, 0).sum(-1), known.sum(-1).astype(float))
+    return ratio(np.where(known, values, 0).sum(-1), known.sum(-1).astype(float))
