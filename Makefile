@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo
 
-.PHONY: help install browser demo test test-all check bench clean
+.PHONY: help install browser demo test test-all check docs faults bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,9 +54,18 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## every benchmark, beside its named peers; each prints its bars
+# One thread each: some of the builds run at the same time as others.
+faults: $(STAMP) ## kills, full disks, damage and more, by the hundred; a small part of it is in `make test`
+	OCCLUFER_FAULTS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/test_faults_*.py tests/test_disk_full.py tests/test_kill.py
+
+docs: $(STAMP) ## docs/commands.md, the README's table and its picture, made anew
+	$(BIN)/python docs/commands.py
+	$(BIN)/python benchmarks/_table.py
+	$(BIN)/python examples/picture.py
+
+bench: $(STAMP) ## every benchmark, beside its named peers; FULL=--full for the long sizes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
-	@for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/_suite.py $(FULL)
 
 clean: ## delete what make demo and the builds of this folder made
 	rm -rf $(DEMO) build *.egg-info

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.csv_file import csv_lines
+from occlufer.errors import UsageError
 from occlufer.schema import ANSWERS, LABEL_SYNONYMS
 from occlufer.workspace import Workspace
 
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ["record", "label"]
 EXPECTED = "expected record,label"
+NAMED_BY = "[annotation] gold names a CSV with the columns record,label"
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,15 @@ def read_gold(path: Path | None, workspace: Workspace) -> dict[str, str]:
 
 def _rows(path: Path) -> Iterator[GoldRow]:
     """Yield the lines of the file; raises UsageError for one that cannot be read."""
-    reader = csv.reader(_text(path).replace("\r\n", "\n").split("\n"))
     seen: dict[str, int] = {}
-    for number, row in enumerate(reader, start=1):
+    for number, cells in csv_lines(path, NAMED_BY):
         place = f"{path}, row {number}"
-        cells = [cell.strip() for cell in row]
         if number == 1:
             if cells != COLUMNS:
-                raise UsageError(f"{place}: found {','.join(row)[:60]!r}, {EXPECTED}")
-            continue
-        if not row:
+                raise UsageError(f"{place}: found {','.join(cells)[:60]!r}, {EXPECTED}")
             continue
         if len(cells) != len(COLUMNS) or not all(cells):
-            raise UsageError(f"{place}: found {','.join(row)[:60]!r}, {EXPECTED}")
+            raise UsageError(f"{place}: found {','.join(cells)[:60]!r}, {EXPECTED}")
         record, word = cells
         if record in seen:
             raise UsageError(
@@ -92,14 +89,3 @@ def _answer(word: str, place: str) -> str:
     if answer not in ANSWERS:
         raise UsageError(f"{place}: found label {word!r}, expected one of {', '.join(ANSWERS)}")
     return answer
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise MissingError(
-            f"{path}: no such file; [annotation] gold names a CSV with the columns record,label"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None

@@ -29,11 +29,11 @@ def pictures(workspace: Workspace, images: Iterable[str], served: Path | None) -
     """Return where the server finds the crops of `images`.
 
     The embedded server reads the workspace's image store through a link in the folder `served`;
-    without one, tasks carry their pictures to a server that sees no file of this machine.
+    without one, or where the images are at an address, tasks carry their pictures.
     """
     values = workspace.catalog.values("faces", images)
     crops = {image: str(value["crop"]) for image, value in values}
-    if served is None:
+    if served is None or workspace.images.folder is None:
         return Pictures(partial(_inline, workspace, crops))
     linked = link_to(workspace.images.folder, served)
     return Pictures(partial(_referenced, workspace, crops), str(linked))
@@ -45,7 +45,7 @@ def _inline(workspace: Workspace, crops: dict[str, str], image: str) -> str:
 
 def _referenced(workspace: Workspace, crops: dict[str, str], image: str) -> str:
     crop = crops[image]
-    if not workspace.images.path(crop).exists():
+    if not workspace.images.has(crop):
         workspace.images.get(crop)  # which says what is the matter
     return reference(FOLDER, crop)
 

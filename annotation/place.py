@@ -22,6 +22,11 @@ class Place:
         return self.workspace / "label_studio"
 
     @property
+    def environment(self) -> Path:
+        """Where the server is installed, unless a variable names another environment."""
+        return self.folder / "venv"
+
+    @property
     def data(self) -> Path:
         """Users, projects and answers."""
         return self.folder / "data"

@@ -99,7 +99,7 @@ def running(workspace: Path) -> Server | None:
 
 def _launched(place: Place) -> Run:
     """Start a server process on the workspace's data, and leave word of it."""
-    environment = installation.environment(place.folder / "venv", place.folder / "install.log")
+    environment = installation.environment(place.environment, place.folder / "install.log")
     credentials = kept_credentials(place.credentials)
     place.files.mkdir(exist_ok=True)
     private_folder(place.data)

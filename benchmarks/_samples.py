@@ -16,7 +16,7 @@ from PIL import Image
 from occlufer.builders.hash_table import SHAPES, in_hex
 from occlufer.builders.views import HASHED
 from occlufer.record import Facts, Record, Result, Vote
-from occlufer.schema import LABELS
+from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import Workspace, open_workspace
 
 Words = NDArray[np.uint64]
@@ -26,6 +26,7 @@ BATCH = 20_000
 COPIES = 50
 # and so many at most show one subject, where the source says who it is: of every third sample.
 OF_A_SUBJECT = 30
+FACE = {"found": True, "box": [0.0, 0.0, float(SIDE_PX), float(SIDE_PX)], "others": [], "cut": []}
 LANDMARKS = [[float(i), float(i)] for i in range(68)]
 
 
@@ -97,12 +98,24 @@ def gather(workspace: Workspace, samples: list[Drawn]) -> None:
 def found(sample: Drawn, crop: str) -> dict[str, dict[str, Any]]:
     """Return {stage: what it finds out about a sample} of the stages before dedup."""
     return {
-        "faces": {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "points": []},
+        "faces": {"crop": crop, "width": SIDE_PX, "height": SIDE_PX, "points": [], **FACE},
         "parts": {"landmarks": LANDMARKS},
-        "occlusion": {"ratio": 0.0},
+        "occlusion": occlusion(sample.number),
         "hashes": hashes(sample),
         "takedown": {},
         "rights": {"rights": "index_only"},
+    }
+
+
+def occlusion(number: int) -> dict[str, Any]:
+    """Return what covers a sample: every other one has something before it."""
+    types = [OCCLUSION_TYPES[number % len(OCCLUSION_TYPES)]] if number % 2 else []
+    return {
+        "ratio": 0.2 * len(types),
+        "visible": dict.fromkeys(REGIONS, 1 - 0.2 * len(types)),
+        "confidences": {kind: float(kind in types) for kind in OCCLUSION_TYPES},
+        "types": types,
+        "severity": 20 * len(types),
     }
 
 

@@ -1,7 +1,8 @@
 """One image more, or one less: what it costs a build beyond looking at that one image.
 
 From the record that is new in the catalog to dedup and leaks being done, stage by stage. Listing
-the sources, labels, the split and publishing are left out.
+the sources, labels, the split and publishing are left out. The largest workspace has a million
+samples; `python benchmarks/incremental.py 10000 100000` takes sizes of yours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from _bars import Bar, at_most, finish
+from _growth import sizes_asked
 from _samples import COPIES, Drawn, draw, found, gather, make, near_copy, the_picture
 from _timing import Timed, spread, timed
 from numpy.typing import NDArray
@@ -25,9 +27,10 @@ from numpy.typing import NDArray
 from occlufer.builders import arrivals, dedup, leaks, rights, takedown
 from occlufer.builders.edges import Edges, Limits, near_edges
 from occlufer.builders.hash_table import HashTable, ViewTable, write_table
+from occlufer.builders.leak_sets import FOLDER
 from occlufer.builders.samples import read_hashes
-from occlufer.builders.test_sets import FOLDER
 from occlufer.config import BuildConfig, SourceConfig
+from occlufer.engine import Remote
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.stages import (
@@ -41,7 +44,8 @@ from occlufer.stages import (
 )
 from occlufer.workspace import Workspace, open_workspace
 
-SIZES = (10_000, 100_000, 1_000_000)
+ALL_SIZES = (10_000, 100_000, 1_000_000)
+SIZES = sizes_asked(ALL_SIZES, ALL_SIZES)
 REPEATS = 5
 IMAGE_STAGES = ("faces", "parts", "occlusion", "hashes")
 TIMED = (*IMAGE_STAGES, "takedown", "rights", "dedup", "leaks")
@@ -149,7 +153,7 @@ class Line:
     def run(self, workspace: Workspace) -> dict[str, Timed[int]]:
         """Run all stages, and return how long each of them took."""
         return {
-            stage.name: timed(lambda s=stage: run_stage(s, workspace, 0))  # type: ignore[misc]
+            stage.name: timed(lambda s=stage: run_stage(s, workspace))  # type: ignore[misc]
             for stage in self.stages
         }
 
@@ -214,9 +218,10 @@ def planted_edges(
     among: NDArray[np.int64],
     new: NDArray[np.bool_],
     rank: NDArray[np.int64],
+    remote: Remote | None,
 ) -> Edges:
     chosen = (among % COPIES == 0) | (among % COPIES == COPIES - 1)
-    return near_edges(table, limits, among[chosen], new[chosen], rank)
+    return near_edges(table, limits, among[chosen], new[chosen], rank, remote)
 
 
 def without_hits(workspace: Workspace, state: str) -> Iterator[Result]:

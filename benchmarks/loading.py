@@ -36,7 +36,8 @@ from occlufer.builders.sources.synthetic import Settings, face_plan
 from occlufer.builders.synthetic import draw_face, encode_jpeg
 from occlufer.orsanet.batches import Deck, plain_batches
 from occlufer.orsanet.data import load_cache, prepare_cache
-from occlufer.orsanet.priors import IMAGENET_MEAN, IMAGENET_STD, built_in_maps, landmark_points
+from occlufer.orsanet.imagenet import MEAN, STD
+from occlufer.orsanet.priors import built_in_maps, landmark_points
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS, SPLITS
 
 COUNT, REPEATS, SIDE_PX = 3000, 5, 224
@@ -44,7 +45,7 @@ COUNT, REPEATS, SIDE_PX = 3000, 5, 224
 VALIDATING = 8
 BATCH = 20
 KINDS = ("png", "jpg")
-MEAN, STD = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
+IMAGENET_MEAN, IMAGENET_STD = (torch.tensor(x).view(3, 1, 1) for x in (MEAN, STD))
 Way = Callable[[], int]
 """Reads all images, and returns the sum of their tensors."""
 
@@ -115,7 +116,13 @@ def image_folder(images: Set, normalised: bool = False) -> Way:
                 picture = Image.open(file).convert("RGB")
             pixels = torch.from_numpy(np.array(picture, copy=True))
             pixels = pixels.view(picture.height, picture.width, 3).permute(2, 0, 1).contiguous()
-            total += int(((pixels.float().div(255) - MEAN) / STD if normalised else pixels).sum())
+            total += int(
+                (
+                    (pixels.float().div(255) - IMAGENET_MEAN) / IMAGENET_STD
+                    if normalised
+                    else pixels
+                ).sum()
+            )
         return total
 
     return read

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from occlufer.engine import Remote
+
 from .edges import Limits, first_alike, near_edges, rank_by_hashes
 from .hash_table import ViewTable, joined_views
 from .sample_index import SampleIndex
@@ -14,8 +16,13 @@ from .scan import rows_near
 SCANNED = 64
 
 
-def take_in(index: SampleIndex, new: ViewTable, limits: Limits) -> NDArray[np.int64]:
-    """Add hashes and their edges to the index, and return the row of each of them, int64 (n,)."""
+def take_in(
+    index: SampleIndex, new: ViewTable, limits: Limits, remote: Remote | None = None
+) -> NDArray[np.int64]:
+    """Add hashes and their edges to the index, and return the row of each of them, int64 (n,).
+
+    `remote` are processes that search.
+    """
     store = index.hashes
     if len(new) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -32,7 +39,8 @@ def take_in(index: SampleIndex, new: ViewTable, limits: Limits) -> NDArray[np.in
     row[: len(old)] = old_rows
     row[fresh] = store.count + np.arange(fresh.size)
     if leaders.size > 1:
-        edges = near_edges(both, limits, leaders, leaders >= len(old), rank_by_hashes(both))
+        among, is_new = leaders, leaders >= len(old)
+        edges = near_edges(both, limits, among, is_new, rank_by_hashes(both), remote)
         index.add_edges(edges.between(row[edges.a], row[edges.b]))
     store.append(new.rows(fresh - len(old)))
     return row[first[len(old) :]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from occlufer.lock import Lock
+from occlufer.terminal import plain
 
 TITLE = "Occlu-FER, facial expressions under occlusion"
 PAPER = "Rethinking Occlusion in FER: A Semantic-Aware Perspective and Go Beyond"
@@ -43,5 +44,5 @@ def citation_text(lock: Lock) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a YAML string: every JSON string is one."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a YAML string: JSON in which what YAML refuses, or nobody sees, is written out."""
+    return plain(json.dumps(text, ensure_ascii=False))

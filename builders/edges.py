@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from occlufer.engine import Remote
 
 from .hash_table import HashTable, ViewTable
 from .search import Pairs, distances, neighbour_blocks
@@ -29,6 +32,15 @@ class Limits:
     """and of the 256-bit hash, in a view,"""
     part_bits256: int
     """or in a part."""
+
+    def within(self, others: Limits) -> bool:
+        """Return whether what is as near as this is as near as `others`, too."""
+        return all(value <= getattr(others, name) for name, value in vars(self).items())
+
+    @property
+    def bits256(self) -> int:
+        """How many bits of 256 two hashes may differ in at most, in a view or in a part."""
+        return max(self.view_bits256, self.part_bits256)
 
 
 @dataclass(frozen=True)
@@ -138,22 +150,23 @@ def near_edges(
     among: NDArray[np.int64],
     new: NDArray[np.bool_],
     rank: NDArray[np.int64],
+    remote: Remote | None = None,
 ) -> Edges:
     """Return the edges between rows `among` of `table`, the nearest of each pair.
 
     Only those with a `new` one at one end, bool like `among`, in a time that grows with the number
     of new ones times that of all. Where edges are equally near, `rank`, int64 (n,), decides which
-    are kept: the same ones in whatever order the rows come.
+    are kept: the same ones in whatever order the rows come. `remote` are processes that search.
     """
     fresh = among[new]
     is_new = np.zeros(len(table), dtype=bool)
     is_new[fresh] = True
 
     def blocks() -> Iterator[Edges]:
-        yield from _compare(table, fresh, table, among, limits)
+        yield from _compare(table, fresh, table, among, limits, remote)
         if fresh.size < among.size:
             # Of all, for a whole column is read faster than most of it; new ones were seen above.
-            for edges in _compare(table, among, table, fresh, limits):
+            for edges in _compare(table, among, table, fresh, limits, remote):
                 yield edges.rows(~is_new[edges.a])
 
     held: list[Edges] = []
@@ -184,6 +197,21 @@ def edges_between(table: Table, other: Table, limits: Limits) -> Edges:
     return edges.rows(_place_in_run(edges.a, edges.b) == 0)
 
 
+def are_near(
+    table: ViewTable, a: NDArray[np.int64], b: NDArray[np.int64], limits: Limits
+) -> NDArray[np.bool_]:
+    """Return whether there is an edge between rows a[i] and b[i] of `table`, (n,) for (n,)."""
+    near = np.zeros(a.size, dtype=bool)
+    for one, other in ((a, b), (b, a)):
+        for all_seen, takens in COMPARED:
+            most = limits.part_bits256 if IS_PART[all_seen[0]] else limits.view_bits256
+            for seen, taken in itertools.product(all_seen, takens):
+                bits64 = distances(table.views64[one, seen], table.views64[other, taken])
+                bits256 = distances(table.views256[one, seen], table.views256[other, taken])
+                near |= (bits64 <= limits.bits64) & (bits256 <= most)
+    return near
+
+
 def _nearest(edges: Edges, rank: NDArray[np.int64]) -> Edges:
     """Return the nearest edges of each pair: EDGES_PER_PAIR of views, one of a part."""
     a, b = rank[edges.a], rank[edges.b]
@@ -201,6 +229,7 @@ def _compare(
     other: Table,
     b: NDArray[np.int64],
     limits: Limits,
+    remote: Remote | None = None,
 ) -> Iterator[Edges]:
     """Yield the edges between rows `a` of `table`, as seen, and rows `b` of `other`, as taken."""
     if not (a.size and b.size):
@@ -212,7 +241,7 @@ def _compare(
         for start in range(0, len(all_seen), step):
             seen = np.array(all_seen[start : start + step])
             queries = _columns(table, a, seen.tolist())
-            for pairs in neighbour_blocks(queries, limits.bits64, targets):
+            for pairs in neighbour_blocks(queries, limits.bits64, targets, remote=remote):
                 yield _confirmed(table, a, other, b, seen, taken, pairs, limits)
 
 

@@ -12,12 +12,12 @@ from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
 from .cut import cut_square, placement, square_around
-from .detectors import Detect, Face, open_detector
+from .detectors import Detector, Face, open_detector
 from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png, rounded_px
 from .regions import Points
 
-VERSION = 5
+VERSION = 6
 # How much a face at the very corner counts less than the same face in the centre.
 CENTRALITY = 0.5
 
@@ -34,14 +34,14 @@ def stage(config: BuildConfig) -> ImageStage:
     }
     function = partial(
         find_faces,
-        detect=detector.detect,
+        detector=detector,
         min_score=config.faces.min_score,
         crop_margin=config.faces.crop_margin,
     )
     return ImageStage("faces", (), (), params, function)
 
 
-def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: float) -> Result:
+def find_faces(item: ImageItem, detector: Detector, min_score: float, crop_margin: float) -> Result:
     """Return the faces of an image; a picture without one is kept, with `found` false.
 
     The value's coordinates are pixels of the crop, x before y: `crop` (sha256), `width`, `height`,
@@ -52,7 +52,7 @@ def find_faces(item: ImageItem, detect: Detect, min_score: float, crop_margin: f
     data = item.store.get(item.image)
     image_rgb = decode_rgb(data)
     height, width = image_rgb.shape[:2]
-    faces = [face for face in detect(image_rgb) if face.score >= min_score]
+    faces = [face for face in detector.detect(image_rgb) if face.score >= min_score]
     ranked = by_importance(faces, width, height)
     main, others = (ranked[0] if ranked else None), ranked[1:]
     shift: Points = np.zeros(2, dtype=np.float32)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from occlufer.config import SourceConfig
+from occlufer.config import SOURCE_PATHS, SourceConfig, is_address
 from occlufer.engine import map_local
 from occlufer.errors import MissingError, UsageError
-from occlufer.images import ImageStore
+from occlufer.images import Images
 from occlufer.progress import progress
 from occlufer.record import Facts, Record, Reject, image_key
 from occlufer.schema import RIGHTS
@@ -23,8 +23,9 @@ from .pixels import BLANK_SPREAD, BadImageError, decode_rgb, spread
 from .sources.adapters import adapter_of
 from .sources.counts import entries_of
 from .sources.entry import Entry, read_nothing
+from .sources.mirror import local_copy
 
-VERSION = 5
+VERSION = 6
 # What a listing says of a picture: its votes, for a class and for none; its test set; the place of
 # its rights in RIGHTS. None of a reject.
 Said = tuple[tuple[frozenset[Any], frozenset[Any]], str | None, int] | None
@@ -76,10 +77,19 @@ def check_terms(sources: tuple[SourceConfig, ...], accepted: tuple[str, ...]) ->
 def open_source(source: SourceConfig) -> Any:
     """Return the settings of `source`; raises if they are wrong or nothing can be listed."""
     adapter = adapter_of(source.kind, source.name)
-    settings = read_table(adapter.Settings, source.settings, f"source {source.name}")
+    settings = read_table(adapter.Settings, _at_hand(source), f"source {source.name}")
     # A missing folder or an unknown class shows here, before the catalog is touched.
     if next(adapter.entries(settings, source.name), None) is None:
         raise MissingError(f"source {source.name}: found no record in it, expected at least one")
+    return settings
+
+
+def _at_hand(source: SourceConfig) -> dict[str, Any]:
+    """Return the settings with a copy on this machine in place of every address."""
+    settings = dict(source.settings)
+    for key in SOURCE_PATHS:
+        if isinstance(settings.get(key), str) and is_address(settings[key]):
+            settings[key] = str(local_copy(settings[key], f"source {source.name}"))
     return settings
 
 
@@ -154,7 +164,7 @@ def _says_more(said: Said, before: tuple[Said, ...]) -> bool:
     )
 
 
-def read_entry(entry: Entry, source: str, store: ImageStore) -> Record:
+def read_entry(entry: Entry, source: str, store: Images) -> Record:
     """Return the record of `entry`, its image kept in the store, or why there is none."""
     record_id = f"{source}/{entry.source_id}"
     if entry.reject is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.csv_file import csv_lines
+from occlufer.errors import UsageError
 
 COLUMNS = ["record", "group"]
+NAMED_BY = "[dedup] groups names a CSV with the columns record,group"
 
 
 def read_groups(path: Path | None) -> dict[str, str]:
@@ -17,25 +18,13 @@ def read_groups(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise MissingError(
-            f"{path}: no such file; [dedup] groups names a CSV with the columns record,group"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     groups: dict[str, str] = {}
-    reader = csv.reader(text.replace("\r\n", "\n").split("\n"))
-    for row in reader:
-        place = f"{path}, line {reader.line_num}"
-        if reader.line_num == 1:
-            if [cell.strip() for cell in row] != COLUMNS:
+    for number, row in csv_lines(path, NAMED_BY):
+        place = f"{path}, line {number}"
+        if number == 1:
+            if row != COLUMNS:
                 raise UsageError(f"{place}: found {','.join(row)[:60]!r}, expected record,group")
             continue
-        if not row:
-            continue
-        row = [cell.strip() for cell in row]
         if len(row) != len(COLUMNS) or not all(row):
             raise UsageError(f"{place}: found {','.join(row)[:60]!r}, expected record,group")
         record, group = row

@@ -41,7 +41,7 @@ def find_groups(
     `widest` steps wide; what is joined counts as one member. A likeness beyond that is cut: chains
     of look-alikes would tie everything to everything.
     """
-    firm = _Forest(len(images))
+    firm = Forest(len(images))
     for a, b in joined:
         firm.join(a, b)
     members = _Clusters(largest, widest)
@@ -65,13 +65,15 @@ def _opaque(image: str) -> str:
     return "g" + hashlib.sha256(f"group of {image}".encode()).hexdigest()[:12]
 
 
-class _Forest:
+class Forest:
     """Sets of positions that are joined."""
 
     def __init__(self, count: int) -> None:
+        """Begin with each of `count` positions alone."""
         self._parent = list(range(count))
 
     def root(self, i: int) -> int:
+        """Return the position that stands for all that are joined with this one."""
         parent = self._parent
         while parent[i] != i:
             parent[i] = parent[parent[i]]
@@ -79,6 +81,7 @@ class _Forest:
         return i
 
     def join(self, a: int, b: int) -> None:
+        """Join two positions, and all that are joined with them."""
         self._parent[self.root(a)] = self.root(b)
 
     def smallest(self, images: list[str]) -> dict[int, str]:

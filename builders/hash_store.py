@@ -17,26 +17,32 @@ CHUNK_ROWS = 1 << 14
 WORDS = 4
 
 
-class ShortStoreError(Exception):
-    """The files hold fewer rows than they should."""
+class StoreError(Exception):
+    """The files are not those that were written."""
 
 
 class HashStore:
     """The first `count` rows of the files in a folder; what lies beyond was never committed."""
 
     def __init__(self, folder: Path, count: int) -> None:
-        """Open the files, made if there is no row yet; raises ShortStoreError."""
+        """Open the files, made if there is no row yet; raises StoreError."""
         self.count = count
         self._paths = folder / "views64", folder / "views256"
         for path, wanted in zip(self._paths, self._sizes(), strict=True):
-            path.touch()
+            if not path.exists():  # touched, it would pass for one that was written to
+                path.touch()
             found = path.stat().st_size
             if found < wanted:
-                raise ShortStoreError(f"{path}: found {found} bytes, expected {wanted}")
+                raise StoreError(f"{path}: found {found} bytes, expected {wanted}")
 
     def _sizes(self) -> tuple[int, int]:
         chunks = -(-self.count // CHUNK_ROWS)
         return 8 * chunks * len(HASHED) * CHUNK_ROWS, 8 * self.count * len(HASHED) * WORDS
+
+    @property
+    def written(self) -> str:
+        """When the files were last written to: another time, and they are not what we wrote."""
+        return " ".join(str(path.stat().st_mtime_ns) for path in self._paths)
 
     @property
     def chunks(self) -> Hashes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "views64": (len(HASHED),),
     "views256": (len(HASHED), 4),
 }
+ROWS_AT_ONCE = 1000
 PUBLISHED = ("phash64", "phash256", "dhash64")
 # Changes when any hash does: those of another version are not comparable. The stage has it too.
 VERSION = "2"
@@ -85,15 +87,23 @@ def joined_views(tables: Sequence[ViewTable]) -> ViewTable:
 
 def table_of(rows: Iterable[Mapping[str, Hashes]], views: bool = True) -> HashTable:
     """Return the table of the hashes of each picture, {column: words}."""
-    known = list(rows)
-    columns = []
+    rest, parts = iter(rows), [_columns_of([], views)]
+    # Some at a time: arrays for each picture would take more than all hashes do.
+    while some := list(islice(rest, ROWS_AT_ONCE)):
+        parts.append(_columns_of(some, views))
+    return HashTable(**{name: np.concatenate([p.pop(name) for p in parts]) for name in SHAPES})
+
+
+def _columns_of(rows: Sequence[Mapping[str, Hashes]], views: bool) -> dict[str, Hashes]:
+    """Return {column: words} of some pictures."""
+    columns = {}
     for name, shape in SHAPES.items():
         if name not in PUBLISHED and not views:
-            columns.append(np.zeros((len(known), 0, *shape[1:]), dtype=np.uint64))
+            columns[name] = np.zeros((len(rows), 0, *shape[1:]), dtype=np.uint64)
             continue
-        words = np.array([row[name] for row in known], dtype=np.uint64)
-        columns.append(words.reshape(len(known), *shape))
-    return HashTable(*columns)
+        words = np.array([row[name] for row in rows], dtype=np.uint64)
+        columns[name] = words.reshape(len(rows), *shape)
+    return columns
 
 
 def in_hex(words: Hashes) -> str:

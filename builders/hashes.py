@@ -19,14 +19,13 @@ from occlufer.stages import ImageItem, ImageStage
 
 from .compiled import compiled
 from .hash_table import VERSION, Hashes, HashTable, in_hex, table_of
-from .pixels import BadImageError, open_picture, to_rgb, upright
+from .pixels import ORIENTATION, BadImageError, open_picture, read_bytes, to_rgb, upright
 from .resample import Grey, resize, resize_to
 from .views import HASHED, ITSELF, MIRROR, small
 
 Picture = bytes | Path | str | Image.Image
 
 VIEW_PX = 64
-ORIENTATION = 0x0112  # the EXIF tag
 
 
 def stage(config: BuildConfig) -> ImageStage:
@@ -96,7 +95,7 @@ def grey_of(picture: Picture) -> Grey:
 def _bytes(picture: Picture) -> bytes:
     if isinstance(picture, Image.Image):
         return b""
-    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+    return picture if isinstance(picture, bytes) else read_bytes(Path(picture))
 
 
 def _opened(picture: Picture, data: bytes) -> Image.Image:

@@ -19,7 +19,7 @@ from .landmarks import first_landmarks
 from .occlusion import extraneous_overlap, occlusion
 from .parser.parse import ParsedFace, Parsers, parse_faces
 from .parts import open_parsers
-from .pixels import BadImageError, Pixels, decode_rgb
+from .pixels import BadImageError, Pixels, decode_rgb, read_bytes
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,8 @@ class Inspector:
 
     def look(self, path: Path) -> Inspected:
         """Return what the picture at `path` shows; a bad file is told, not raised."""
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            return Inspected(path, error="found no regular file, expected a picture")
         try:
-            image_rgb = decode_rgb(path.read_bytes())
+            image_rgb = decode_rgb(read_bytes(path))
         except BadImageError as error:
             return Inspected(path, error=str(error))
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from occlufer.config import BuildConfig
@@ -10,21 +10,32 @@ from occlufer.page import legend, page, paragraph, pictures
 from occlufer.workspace import Workspace
 
 from .inspect import Inspected, surest_first
-from .overlay import PART_COLOURS, TYPE_COLOURS, part_map, photograph, regions
+from .overlay import PART_COLOURS, TYPE_COLOURS, bars, heat, part_map, photograph, regions
 from .parser.parse import ParsedFace
 from .parts import open_parsers, parse_one
 from .pixels import Pixels, decode_rgb, encode_png
+from .regions import Points
 
 FACES_SHOWN = 8
 # Types below this confidence are not worth a word.
 TOLD_FROM = 0.1
 
 
-def inspection_page(found: Iterable[Inspected]) -> str:
-    """Return one HTML page that needs nothing beside itself."""
-    body = "".join(_picture(one) for one in found)
+Panels = list[tuple[bytes, str]]
+"""PNGs with captions."""
+More = Callable[[Inspected, int], Panels]
+"""Gives what else is drawn of a picture's face of this number."""
+
+
+def inspection_page(
+    found: Iterable[Inspected],
+    more: More = lambda one, number: [],
+    title: str = "occlufer: inspection",
+) -> str:
+    """Return one HTML page that needs nothing beside itself; `more` adds panels to each face's."""
+    body = "".join(_picture(one, more) for one in found)
     sections = [("key", "Colours", key()), ("pictures", "Pictures", body)]
-    return page("occlufer: inspection", sections)
+    return page(title, sections)
 
 
 def key() -> str:
@@ -33,9 +44,7 @@ def key() -> str:
     return f"<p>{legend(covers)}</p><p>{legend(PART_COLOURS)}</p>"
 
 
-def samples(
-    images: Iterable[str], workspace: Workspace, config: BuildConfig
-) -> Iterator[list[tuple[bytes, str]]]:
+def samples(images: Iterable[str], workspace: Workspace, config: BuildConfig) -> Iterator[Panels]:
     """Yield the panels of every sample of a build, its picture first, as PNGs with captions."""
     parsers = open_parsers(config.occlusion)
     for image in images:
@@ -48,7 +57,7 @@ def samples(
         yield [(encode_png(whole), name), *panels(crop_rgb, face, told)]
 
 
-def panels(image_rgb: Pixels, face: ParsedFace, told: Mapping[str, Any]) -> list[tuple[bytes, str]]:
+def panels(image_rgb: Pixels, face: ParsedFace, told: Mapping[str, Any]) -> Panels:
     """Return the part map and the regions of a face; `told` is what `occlusion` says of it."""
     surest = surest_first(told["confidences"]).items()
     types = [f"{name} {value:.2f}" for name, value in surest if value > TOLD_FROM]
@@ -64,7 +73,16 @@ def panels(image_rgb: Pixels, face: ParsedFace, told: Mapping[str, Any]) -> list
     ]
 
 
-def _picture(one: Inspected) -> str:
+def expression(shares: Mapping[str, float], square_rgb: Pixels, attention: Points) -> Panels:
+    """Return where a model looks on its square of a face, (h, w) in [0, 1], and its shares."""
+    label = next(iter(shares))
+    return [
+        (encode_png(heat(square_rgb, attention)), f"what speaks for {label}"),
+        (encode_png(bars(shares)), f"{label}, probability {shares[label]:.2f}"),
+    ]
+
+
+def _picture(one: Inspected, more: More) -> str:
     if one.image_rgb is None:
         return paragraph(f"{one.path}: {one.error}")
     shown = one.faces[:FACES_SHOWN]
@@ -76,5 +94,9 @@ def _picture(one: Inspected) -> str:
     else:
         found = "no face was found: the whole picture is taken for one"
     whole = (encode_png(photograph(one.image_rgb, boxes, points)), f"{one.path}: {found}")
-    rest = [panel for face in shown for panel in panels(one.image_rgb, face.parsed, face.occlusion)]
+    rest = [
+        panel
+        for number, face in enumerate(shown)
+        for panel in (*panels(one.image_rgb, face.parsed, face.occlusion), *more(one, number))
+    ]
     return pictures([whole, *rest])

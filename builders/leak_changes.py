@@ -7,8 +7,6 @@ own. What is near is asked of dedup's sample index: it knows all that may be a t
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 from collections.abc import Collection
 
 import numpy as np
@@ -22,16 +20,14 @@ from . import dedup
 from .clusters import limits as dedup_limits
 from .edges import edges_between
 from .hits import Hit, NamedHashes, find_hits, known_hits, limits, results_of
-from .sample_index import SampleIndex, is_damage, open_known
+from .leak_sets import hashes, sets_of
+from .sample_index import SampleIndex
 from .scan import rows_near
-from .test_sets import hashes, sets_of
 from .worlds import near_rows
 
 AFTER = stages_before("leaks")
 # If the index has no edges as wide, every hash is looked at: for so many samples at most.
 FEW_SCANS = 16
-
-log = logging.getLogger(__name__)
 
 
 def follow(
@@ -45,21 +41,16 @@ def follow(
     mark = workspace.catalog.mark("dedup")
     if mark is None or workspace.catalog.changed_since(mark.seq, mark.watches):
         return None  # dedup has not run since
-    folder, rules = workspace.folder / dedup.FOLDER, dedup.rules(workspace, near)
-    try:
-        with open_known(folder, rules, mark.state) as index:
-            if index is None or len(changes.images) > dedup.most_followed(index):
-                return None
-            asked = _asked(workspace, index, changes, settings, near)
-            found = None if asked is None else _hits(workspace, index, asked, settings, near)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        log.warning("leaks: dedup's index cannot be read: %s", error)
-        return None
-    if asked is None or found is None:
-        return None
-    return _update(workspace, changes.images, asked, found, settings)
+
+    def ask(index: SampleIndex) -> tuple[set[str], dict[str, list[Hit]]] | None:
+        if len(changes.images) > dedup.most_followed(index):
+            return None
+        asked = _asked(workspace, index, changes, settings, near)
+        found = None if asked is None else _hits(workspace, index, asked, settings, near)
+        return None if asked is None or found is None else (asked, found)
+
+    told = dedup.ask_index(workspace, near, ask)
+    return None if told is None else _update(workspace, changes.images, *told, settings)
 
 
 def _update(
@@ -141,7 +132,7 @@ def _rows_near(
 ) -> set[int] | None:
     """Return these rows and all that may be as near one of them as a hit, None if too many."""
     wanted, known = limits(settings), dedup_limits(near)
-    if all(value <= getattr(known, name) for name, value in vars(wanted).items()):
+    if wanted.within(known):
         return near_rows(index.edges(rows), rows)
     if len(rows) > FEW_SCANS:
         return None

@@ -28,12 +28,12 @@ from .folder import looks
 from .hash_table import HashTable, check_version, read_table, table_of, write_table
 from .hits import Hit, NamedHashes, find_hits, known_hits, results_of
 from .leak_changes import AFTER
+from .leak_sets import FOLDER, all_sets, hashes, registered
 from .sources import image_folder
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
 from .sources.files import folders
 from .sources.row_facts import SPLIT_WORDS
-from .test_sets import FOLDER, all_sets, hashes, registered
 
 VERSION = 1
 LIST_NAME = "leaks.csv"

@@ -8,23 +8,23 @@ from collections.abc import Iterator
 
 from PIL import Image
 
-from .pixels import FORMATS, decode_rgb, encode_png
+from . import png
+from .jpeg import COMMENT, segments
+from .pixels import FORMATS, ORIENTATION, decode_rgb, encode_png
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What is needed to show the picture: size, pixels, palette, transparency, resolution, colours.
 # Text, time, EXIF, further pictures and what programs have made up of their own go.
 PNG_NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"pHYs", b"hIST", b"sBIT")
 PNG_COLOURS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI")
 WEBP_NEEDED = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ICCP")
 # JPEG's application segments that are needed to show the picture, by how they begin. The others
-# hold EXIF, XMP, IPTC, second pictures, makers' notes; 0xFE is a comment.
+# hold EXIF, XMP, IPTC, second pictures, makers' notes.
 JFIF, ICC, ADOBE = 0xE0, 0xE2, 0xEE
 JPEG_NEEDED = {JFIF: b"JFIF\0", ICC: b"ICC_PROFILE\0", ADOBE: b"Adobe"}
 JFIF_BYTES, ADOBE_BYTES = 14, 12  # behind them room for a thumbnail, or for anything
-JPEG_COMMENT, JPEG_SCAN, JPEG_END = 0xFE, 0xDA, 0xD9
-JPEG_RESTARTS = range(0xD0, 0xD8)
-# Within a scan: a stuffed zero, and marks to take up the thread again.
-JPEG_INSIDE = (0x00, *JPEG_RESTARTS)
+# Who reads any other picture by `convert("RGB")`, as training code does, sees hidden colours where
+# it is transparent, and 16-bit greys all white.
+PLAIN = ("RGB", "L", "1", "P", "CMYK")
 
 
 def without_metadata(data: bytes) -> bytes:
@@ -32,13 +32,15 @@ def without_metadata(data: bytes) -> bytes:
 
     JPEG and PNG lose segments only, their pixels' bytes stay; of several pictures in a file the
     first one does. A picture that is turned by its EXIF, a file that is not built as the books say,
-    and other formats with metadata, become PNG: upright, the same pixels.
+    and other formats with metadata, become PNG: upright, the same pixels. So does what is shown
+    rightly only by those who look twice, see PLAIN.
     """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        turned = image.getexif().get(0x0112, 1) != 1
+        turned = image.getexif().get(ORIENTATION, 1) != 1
+        plain = image.mode in PLAIN and "transparency" not in image.info
         kind = image.format or ""
     try:
-        if not turned and kind in KEPT:
+        if plain and not turned and kind in KEPT:
             return b"".join(KEPT[kind](data))
     except (struct.error, IndexError):  # it shows nevertheless
         pass
@@ -46,35 +48,17 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def _jpeg_kept(data: bytes) -> Iterator[bytes]:
-    """Yield the start mark, every segment that may stay, the scans and the end mark."""
+    """Yield the start mark, every segment that may stay, the scans and the end mark.
+
+    What hides behind the end is no part of the picture.
+    """
     yield data[:2]
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise IndexError(f"found no mark at byte {at}")
-        kind = data[at + 1]
-        if kind == 0xFF:  # filling between segments
-            at += 1
-            continue
-        if kind in JPEG_RESTARTS:  # out of place, and nothing belongs to it
-            at += 2
-            continue
-        if kind == JPEG_END:  # what hides behind the end is no part of the picture
-            yield data[at : at + 2]
-            return
-        length = struct.unpack_from(">H", data, at + 2)[0]
-        if not 0xC0 <= kind <= JPEG_COMMENT or length < 2:
-            raise IndexError(f"found no segment at byte {at}")
-        end = at + 2 + length
-        if kind == JPEG_SCAN:
-            end = _scan_end(data, end)
-        yield _segment(kind, data[at:end])
-        at = end
+    yield from (_segment(kind, segment) for kind, segment in segments(data))
 
 
 def _segment(kind: int, segment: bytes) -> bytes:
     """Return what may stay of a segment, its mark and length included."""
-    if kind == JPEG_COMMENT or kind >= 0xF0:
+    if kind == COMMENT or kind >= 0xF0:
         return b""
     if not 0xE0 <= kind <= 0xEF:
         return segment
@@ -90,29 +74,12 @@ def _segment(kind: int, segment: bytes) -> bytes:
     return segment[:2] + struct.pack(">H", len(body) + 2) + body
 
 
-def _scan_end(data: bytes, at: int) -> int:
-    """Return where the mark after the scan's pixels lies.
-
-    Raises IndexError if the file ends before: what is behind the pixels cannot be told from them.
-    """
-    while (at := data.find(b"\xff", at)) >= 0:
-        if data[at + 1] not in JPEG_INSIDE and data[at + 1] != 0xFF:
-            return at
-        at += 1 if data[at + 1] == 0xFF else 2
-    raise IndexError("found no end mark")
-
-
 def _png_kept(data: bytes) -> Iterator[bytes]:
     """Yield the signature and every chunk that may stay."""
-    yield PNG_SIGNATURE
-    at = len(PNG_SIGNATURE)
-    kind = b""
-    while kind != b"IEND":  # what hides behind the end is no part of the picture
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + length
+    yield png.SIGNATURE
+    for kind, begin, end in png.chunks(data):
         if kind in PNG_NEEDED or kind in PNG_COLOURS:
-            yield data[at:end]
-        at = end
+            yield data[begin:end]
 
 
 def _webp_kept(data: bytes) -> Iterator[bytes]:

@@ -43,6 +43,8 @@ TYPE_COLOURS = {
 # In the order of PARSED_CLASSES.
 PALETTE = np.array([*PART_COLOURS.values(), *TYPE_COLOURS.values()], np.uint8)
 SHOWN = 0.55
+# Left of it the names of bars are written.
+BARS_FROM = 104
 LINE, POINT, OTHER = (255, 230, 60), (60, 255, 120), (160, 160, 160)
 
 
@@ -94,6 +96,28 @@ def regions(image_rgb: Pixels, face: ParsedFace, visible: Mapping[str, float]) -
     return drawn
 
 
+def heat(image_rgb: Pixels, shares: Points) -> Pixels:
+    """Return a picture (PANEL_PX, PANEL_PX, 3) with `shares` (h, w) in [0, 1] in colour over it."""
+    size = (PANEL_PX, PANEL_PX)
+    large = cv2.resize(image_rgb, size, interpolation=cv2.INTER_LINEAR)
+    smooth = np.clip(cv2.resize(shares, size, interpolation=cv2.INTER_CUBIC), 0, 1)
+    levels = np.round(255 * smooth).astype(np.uint8)
+    colours = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1]
+    return np.asarray(cv2.addWeighted(large, 1 - SHOWN, colours, SHOWN, 0), np.uint8)
+
+
+def bars(shares: Mapping[str, float]) -> Pixels:
+    """Return shares in [0, 1] as named bars below each other, (PANEL_PX, PANEL_PX, 3)."""
+    drawn = np.full((PANEL_PX, PANEL_PX, 3), 24, np.uint8)
+    height = PANEL_PX // max(len(shares), 1)
+    for number, (name, share) in enumerate(shares.items()):
+        top = number * height
+        end = BARS_FROM + round(share * (PANEL_PX - BARS_FROM - 8))
+        cv2.rectangle(drawn, (BARS_FROM, top + 6), (end, top + height - 6), LINE, -1)
+        _word(drawn, f"{name} {100 * share:.0f}", 4, top + height // 2 + 4)
+    return drawn
+
+
 def _dots(drawn: Pixels, points: Points) -> None:
     for x, y in points.tolist():
         cv2.circle(drawn, (round(x), round(y)), 1, POINT, -1)
@@ -101,6 +125,10 @@ def _dots(drawn: Pixels, points: Points) -> None:
 
 def _number(drawn: Pixels, text: str, x: int, y: int) -> None:
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.36, 1)
-    place = (x - width // 2, y + height // 2)
+    _word(drawn, text, x - width // 2, y + height // 2)
+
+
+def _word(drawn: Pixels, text: str, x: int, y: int) -> None:
+    """Write a text with its lower left corner at a place."""
     for colour, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(drawn, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, thick, cv2.LINE_AA)
+        cv2.putText(drawn, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, thick, cv2.LINE_AA)

@@ -15,7 +15,7 @@ from .landmarks import first_landmarks
 from .parser.parse import ParsedFace, Parsers, parse_faces
 from .pixels import Pixels, decode_rgb, rounded_px
 
-VERSION = 1
+VERSION = 2
 
 
 def stage(config: BuildConfig) -> ImageStage:

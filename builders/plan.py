@@ -93,7 +93,7 @@ def plan(workspace: Workspace, config: BuildConfig) -> Plan:
         )
     if config.labels == "source":  # nobody will label what the sources leave open
         labels = {image: label for image, label in labels.items() if label != UNKNOWN}
-    found = samples_of(workspace, labels)
+    found = samples_of(workspace, labels, config)
     quotas = {s: getattr(config.split, s) or TABLE_1_QUOTAS[s] for s in SPLITS}
     return plan_table(found.table, quotas, config.split.quota, found.tested)
 

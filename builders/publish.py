@@ -13,7 +13,7 @@ from typing import Any
 
 from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
 from occlufer.digest import file_sha256
-from occlufer.errors import GateError
+from occlufer.errors import GateError, naming
 from occlufer.label_account import read_account
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder, made_with
 from occlufer.pipeline import stages_before
@@ -39,7 +39,7 @@ from .subsets import SPLIT, describe_subset, subset_samples
 from .swap import restore, swap_into_place
 from .takedown import params as takedown_params
 from .takedown import tombstones_of
-from .tombstones import TAKEDOWN_NAME, write_tombstones
+from .tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
 
 VERSION = 4
 AFTER = stages_before("publish")
@@ -50,20 +50,27 @@ Tables = dict[str, dict[str, list[Sample]]]
 
 def stage(config: BuildConfig) -> SetStage:
     """Return the stage; it works again if the published folder is gone, incomplete or another."""
-    params = {"version": VERSION, "name": config.out.name, "lock": lock_config(config)}
+    # Read once: what is written is what the lock tells of, whatever is added meanwhile.
+    tombstones = tombstones_of(config)
+    pinned = lock_config(config, tombstones)
+    params = {"version": VERSION, "name": config.out.name, "lock": pinned}
     return SetStage(
         "publish",
         AFTER,
         params,
-        partial(publish, config=config),
+        partial(publish, config=config, pinned=pinned, tombstones=tombstones),
         # An answer that changes no label still counts in the account of the labelling.
         watches=(VOTES,) if config.labels == "label_studio" else (),
         ready=partial(is_published, out=config.out),
     )
 
 
-def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
+def publish(
+    workspace: Workspace, config: BuildConfig, pinned: dict[str, Any], tombstones: Tombstones
+) -> Iterable[Result]:
     """Write the dataset folder anew and put it in the place of the former one.
+
+    `pinned` is what `lock_config` tells of the config.
 
     Returns the `shard` of every published image, and the `lock` (sha256) it was published under.
     Until the very end the former folder stands whole. Raises GateError if there is nothing to
@@ -80,16 +87,17 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     fresh = out.with_name(f".{out.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        fresh.mkdir()
-        tables = _tables(workspace)
-        shards = _write_shards(fresh, tables, workspace)
-        index = _write_index(fresh, tables, workspace)
-        taken_down = _write_tombstones(fresh, config)
-        lock = _lock(fresh, workspace, config, tables, [*shards, *index, *taken_down])
-        (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
-        write_documents(fresh, lock)
-        lock_sha256 = file_sha256(fresh / LOCK_NAME)
-        swap_into_place(fresh, out)
+        with naming(out):
+            fresh.mkdir()
+            tables = _tables(workspace)
+            shards = _write_shards(fresh, tables, workspace)
+            index = _write_index(fresh, tables, workspace)
+            taken_down = _write_tombstones(fresh, tombstones)
+            lock = _lock(fresh, workspace, config, pinned, tables, [*shards, *index, *taken_down])
+            (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+            write_documents(fresh, lock)
+            lock_sha256 = file_sha256(fresh / LOCK_NAME)
+            swap_into_place(fresh, out)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)  # a full disk would stay full
         raise
@@ -102,7 +110,11 @@ def publish(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
 
 
 def is_published(workspace: Workspace, out: Path) -> bool:
-    """Return whether `out` is what this workspace published, with every file at its size."""
+    """Return whether `out` is what this workspace published, with every file at its size.
+
+    What was written to after the lock is read through, too. Bytes that have turned without anybody
+    writing show in `occlufer verify` only: to read every file takes a second for each GB.
+    """
     published = next(workspace.catalog.results("publish"), None)
     try:
         text = (out / LOCK_NAME).read_text(encoding="utf-8")
@@ -112,16 +124,23 @@ def is_published(workspace: Workspace, out: Path) -> bool:
             and hashlib.sha256(text.encode()).hexdigest() == published.value.get("lock")
             and all((out / name).is_file() for name in DOCUMENTS)
             and all((out / name).stat().st_size == size for name, size in lock.sizes.items())
+            and all(file_sha256(out / name) == lock.files[name] for name in _later(out, lock))
         )
     except (OSError, ValueError):
         return False
 
 
-def lock_config(config: BuildConfig) -> dict[str, Any]:
+def _later(out: Path, lock: Lock) -> list[str]:
+    """Return the files of the lock that were written to after it, which is the last to be made."""
+    made_ns = (out / LOCK_NAME).stat().st_mtime_ns
+    return [name for name in lock.files if (out / name).stat().st_mtime_ns > made_ns]
+
+
+def lock_config(config: BuildConfig, tombstones: Tombstones) -> dict[str, Any]:
     """Return what of the config decides the dataset's content: no path of this machine."""
     detector = open_detector(config.faces.detector, config.weights_dir)
     used = {"detector": detector.name, "detector_weights": detector.weights_sha256}
-    taken_down = takedown_params(tombstones_of(config))
+    taken_down = takedown_params(tombstones)
     return {
         "labels": config.labels,
         **({"annotation": _annotation(config)} if config.labels == "label_studio" else {}),
@@ -184,7 +203,7 @@ def _write_shards(fresh: Path, tables: Tables, workspace: Workspace) -> dict[str
 def _shards(samples: list[Sample], workspace: Workspace) -> Iterator[list[Sample]]:
     """Yield the samples by shard; nothing for an empty split."""
     crops = (workspace.catalog.value("faces", sample.image)["crop"] for sample in samples)
-    counts = shard_rows(workspace.images.path(crop).stat().st_size for crop in crops)
+    counts = shard_rows(workspace.images.size(crop) for crop in crops)
     rest = iter(samples)
     yield from (list(islice(rest, count)) for count in counts)
 
@@ -208,9 +227,9 @@ def _write_index(fresh: Path, tables: Tables, workspace: Workspace) -> list[str]
     return list(names.values())
 
 
-def _write_tombstones(fresh: Path, config: BuildConfig) -> list[str]:
+def _write_tombstones(fresh: Path, tombstones: Tombstones) -> list[str]:
     """Write the tombstones, hashes alone, if there are any, and return the name of their file."""
-    lines = tombstones_of(config).bare_lines()
+    lines = tombstones.bare_lines()
     if not lines:
         return []
     write_tombstones(fresh / TAKEDOWN_NAME, lines)
@@ -218,7 +237,12 @@ def _write_tombstones(fresh: Path, config: BuildConfig) -> list[str]:
 
 
 def _lock(
-    fresh: Path, workspace: Workspace, config: BuildConfig, tables: Tables, shards: list[str]
+    fresh: Path,
+    workspace: Workspace,
+    config: BuildConfig,
+    pinned: dict[str, Any],
+    tables: Tables,
+    shards: list[str],
 ) -> Lock:
     """Return the lock, with the file of attributions written beside the shards."""
     splits, subsets = tables["default"], {k: v[SPLIT] for k, v in tables.items() if k != "default"}
@@ -229,7 +253,7 @@ def _lock(
     names = [*shards, ATTRIBUTION_NAME]
     return Lock(
         name=config.out.name,
-        config=json.loads(json.dumps(lock_config(config))),
+        config=json.loads(json.dumps(pinned)),
         counts={split: class_counts(found, workspace) for split, found in splits.items()},
         occlusion_counts=occlusion_counts(samples, workspace),
         subsets={

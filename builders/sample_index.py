@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from occlufer.damage import is_damage
 
 from .edges import Edges
-from .hash_store import HashStore, ShortStoreError
+from .hash_store import HashStore, StoreError
 from .samples import Sample, Size
 
 SCHEMA = f"2 {sys.byteorder}"
@@ -86,6 +89,8 @@ class SampleIndex:
         elif self._get("rules") != f"{SCHEMA} {rules}":
             raise OtherRulesError("made by other rules")
         self.hashes = HashStore(folder, self._get("rows") or 0)
+        if self.hashes.count and self._get("written") != self.hashes.written:
+            raise StoreError("somebody else has written to the hashes, or a run that was killed")
 
     def close(self) -> None:
         """Close the file."""
@@ -99,6 +104,7 @@ class SampleIndex:
         try:
             yield
             self._set("rows", self.hashes.count)
+            self._set("written", self.hashes.written)
             self._set("state", state)
             self._db.execute("COMMIT")
         except BaseException:
@@ -126,6 +132,16 @@ class SampleIndex:
         for image, row, *size in self._db.execute(query):
             sizes[image], rows[image] = Size(*size), row
         return sizes, rows
+
+    def rows(self) -> dict[str, int]:
+        """Return {image: the row of its hashes} of all samples."""
+        return dict(self._db.execute("SELECT image, row FROM samples"))
+
+    def near_pairs(self, bits256: int) -> NDArray[np.int64]:
+        """Return the pairs of rows with an edge of at most so many bits of 256, (n, 2)."""
+        query = "SELECT DISTINCT a, b FROM edges WHERE bits256 <= ?"
+        found = self._db.execute(query, (bits256,)).fetchall()
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
 
     def samples(self, images: Iterable[str]) -> dict[str, Sample]:
         """Return {image: sample} of those that there are."""
@@ -261,11 +277,6 @@ class OtherRulesError(Exception):
     """The index was made by other rules."""
 
 
-def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Return whether the file is damaged; a full disk or a lock says nothing of the file."""
-    return not isinstance(error, sqlite3.OperationalError)
-
-
 @contextlib.contextmanager
 def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
     """Open the index in `folder` until the block ends; `rules` name what its contents depend on.
@@ -274,7 +285,7 @@ def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
     """
     try:
         index = SampleIndex(folder, rules)
-    except (OtherRulesError, ShortStoreError, sqlite3.DatabaseError) as error:
+    except (OtherRulesError, StoreError, sqlite3.DatabaseError) as error:
         if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
             raise
         log.info("dedup: the index is made anew: %s", error)
@@ -290,7 +301,7 @@ def open_index(folder: Path, rules: str) -> Iterator[SampleIndex]:
 def open_known(folder: Path, rules: str, state: str) -> Iterator[SampleIndex | None]:
     """Open the index in `folder` until the block ends, None if it is not there in this state."""
     index = None
-    with contextlib.suppress(OtherRulesError, ShortStoreError):
+    with contextlib.suppress(OtherRulesError, StoreError):
         if (folder / "index.sqlite").is_file():  # or it would be made
             index = SampleIndex(folder, rules)
     try:

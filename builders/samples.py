@@ -13,6 +13,7 @@ from occlufer.election import elect_by_sources
 from occlufer.record import Record
 
 from .hash_table import ViewTable, from_hex
+from .views import HASHED
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,16 @@ def read_hashes(catalog: Catalog, images: Collection[str]) -> tuple[dict[str, Si
         image: (value["crop"], value["width"] * value["height"])
         for image, value in catalog.values("faces", images)
     }
+    # Filled as they are read: an array for each image would take more than all hashes do.
+    views64 = np.empty((len(images), len(HASHED)), dtype=np.uint64, order="F")
+    views256 = np.empty((len(images), len(HASHED), 4), dtype=np.uint64)
     sizes: dict[str, Size] = {}
-    views64, views256 = [], []
-    for image, value in catalog.values("hashes", images):
+    for row, (image, value) in enumerate(catalog.values("hashes", images)):
         sizes[image] = Size(*crops[image], value["size_bytes"])
-        views64.append(from_hex(value["views64"]))
-        views256.append(from_hex(value["views256"]))
-    return sizes, _view_table(views64, views256)
-
-
-def _view_table(views64: list[Any], views256: list[Any]) -> ViewTable:
-    from .views import HASHED
-
-    shape = (len(views64), len(HASHED))
-    small = np.array(views64, dtype=np.uint64).reshape(shape)
-    large = np.array(views256, dtype=np.uint64).reshape(*shape, 4)
-    return ViewTable(np.asfortranarray(small), large)
+        views64[row] = from_hex(value["views64"])
+        views256[row] = from_hex(value["views256"]).reshape(-1, 4)
+    known = slice(len(sizes))
+    return sizes, ViewTable(np.asfortranarray(views64[known]), views256[known])
 
 
 def read_samples(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.engine import worker_count
+from occlufer.engine import Remote, Task, worker_count
 
 from .bands import BITS, Band, flips_of, plan
 from .compiled import compiled, popcount
@@ -30,6 +30,8 @@ BLOCK_PAIRS = 1 << 20
 TILE = 1 << 18
 # To compare so many takes no longer than to start a thread.
 FEW_PAIRS = 1 << 18
+# To compare fewer takes no longer than to send them to another process.
+MANY_PAIRS = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,16 @@ def neighbours(
 
 
 def neighbour_blocks(
-    hashes: Hashes, radius: int, other: Hashes | None = None, workers: int = 0
+    hashes: Hashes,
+    radius: int,
+    other: Hashes | None = None,
+    workers: int = 0,
+    remote: Remote | None = None,
 ) -> Iterator[Pairs]:
     """Yield the pairs of `neighbours` in blocks, in no order: for more of them than memory holds.
 
-    About BLOCK_PAIRS pairs a thread are held at a time.
+    About BLOCK_PAIRS pairs a thread are held at a time. Many hashes are joined by the processes of
+    `remote`, if there are some, in place of threads.
     """
     a = _checked(hashes, "hashes")
     b = a if other is None else _checked(other, "other")
@@ -74,34 +81,48 @@ def neighbour_blocks(
     if not (a.size and b.size):
         return
     if a.size > b.size:  # the inner loop is the fast one: let it be the long one
-        for pairs in neighbour_blocks(b, radius, a, workers):
+        for pairs in neighbour_blocks(b, radius, a, workers, remote):
             yield Pairs(pairs.j, pairs.i, pairs.distance)
         return
     bands = plan(a.size, b.size, radius, other is None)
     threads = worker_count(workers) if a.size * b.size > FEW_PAIRS else 1
     with ThreadPoolExecutor(threads) as pool:  # starts no thread before there is work for it
+        hands = Hands(threads, lambda join, cursor: pool.submit(join.run, cursor))
+        if remote is not None and a.size * b.size > MANY_PAIRS:
+            from .remote_search import submitter
+
+            far = Hands(remote.at_once, submitter(remote, a, b))
+        else:
+            far = hands
         for number, band in enumerate(bands):
             if band.width == 0 and other is not None:
-                joins = _tiles(a, b, radius)
+                yield from _run(_tiles(a, b, radius), hands)
             else:
-                table_a = _sort(a, band)
-                table_b = table_a if other is None else _sort(b, band)
-                joins = [_Join(table_a, table_b, other is None, radius, bands[:number], band)]
-            yield from _run(joins, pool, threads)
+                join = JoinPlan(other is None, radius, bands[:number], band).join(a, b)
+                yield from _run([join], far)
 
 
-def _run(joins: list[_Join], pool: ThreadPoolExecutor, threads: int) -> Iterator[Pairs]:
-    """Yield what the joins find, a block at a time; as many as there are threads are under way."""
-    if threads == 1:
+@dataclass(frozen=True)
+class Hands:
+    """Those who join."""
+
+    count: int
+    submit: Callable[[Join, Cursor], Task]
+    """Gives one of them a join and where to go on with it: its result is that of `Join.run`."""
+
+
+def _run(joins: list[Join], hands: Hands) -> Iterator[Pairs]:
+    """Yield what the joins find, a block at a time; as many as there are hands are under way."""
+    if hands.count == 1:
         yield from _run_here(joins)
         return
-    parts = 8 * threads // len(joins) + 1
+    parts = 8 * hands.count // len(joins) + 1
     waiting = deque((join, cursor) for join in joins for cursor in join.cursors(parts))
-    under_way: deque[tuple[_Join, Future[tuple[Pairs, _Cursor | None]]]] = deque()
+    under_way: deque[tuple[Join, Task]] = deque()
     while waiting or under_way:
-        while waiting and len(under_way) < threads + 1:
+        while waiting and len(under_way) < hands.count + 1:
             join, cursor = waiting.popleft()
-            under_way.append((join, pool.submit(join.run, cursor)))
+            under_way.append((join, hands.submit(join, cursor)))
         join, future = under_way.popleft()
         pairs, rest = future.result()
         if rest is not None:
@@ -110,11 +131,11 @@ def _run(joins: list[_Join], pool: ThreadPoolExecutor, threads: int) -> Iterator
             yield pairs
 
 
-def _run_here(joins: list[_Join]) -> Iterator[Pairs]:
+def _run_here(joins: list[Join]) -> Iterator[Pairs]:
     """Yield what the joins find, a block at a time, without a thread."""
     for join in joins:
         for cursor in join.cursors(1):
-            rest: _Cursor | None = cursor
+            rest: Cursor | None = cursor
             while rest is not None:
                 pairs, rest = join.run(rest)
                 if pairs.i.size:
@@ -140,7 +161,7 @@ class _Table:
     ids: NDArray[np.int32]
 
 
-class _Cursor(NamedTuple):
+class Cursor(NamedTuple):
     """Where a join goes on: at `row` of `bucket`, of the buckets `first` to `end`, under `flip`."""
 
     first: int
@@ -151,44 +172,57 @@ class _Cursor(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Join:
-    """The join of two tables in one band."""
+class JoinPlan:
+    """How hashes are joined in one band."""
 
-    a: _Table
-    b: _Table
     self_join: bool
     radius: int
     earlier: tuple[Band, ...]
     """The bands that were joined before: what they found is not found again."""
     band: Band
 
-    def cursors(self, count: int) -> list[_Cursor]:
+    def join(self, a: Hashes, b: Hashes) -> Join:
+        """Return the join of these hashes, sorted by the band."""
+        table = _sort(a, self.band)
+        return Join(table, table if self.self_join else _sort(b, self.band), self)
+
+
+@dataclass(frozen=True)
+class Join:
+    """The join of two tables in one band."""
+
+    a: _Table
+    b: _Table
+    plan: JoinPlan
+
+    def cursors(self, count: int) -> list[Cursor]:
         """Return where to begin: `count` parts of about as many hashes, fewer for few hashes."""
         starts = self.a.starts
         size = int(starts[-1])
         wanted = np.linspace(0, size, min(count, size // 1000 + 1) + 1)[1:-1]
         edges = sorted({0, *np.searchsorted(starts, wanted).tolist(), starts.size - 1})
-        return [_Cursor(first, end, 0, first, 0) for first, end in itertools.pairwise(edges)]
+        return [Cursor(first, end, 0, first, 0) for first, end in itertools.pairwise(edges)]
 
-    def run(self, cursor: _Cursor) -> tuple[Pairs, _Cursor | None]:
+    def run(self, cursor: Cursor) -> tuple[Pairs, Cursor | None]:
         """Return some pairs, about BLOCK_PAIRS at most, and where to go on, None if at the end."""
-        masks = [((1 << band.width) - 1) << band.low for band in self.earlier]
+        self_join, radius, earlier, band = vars(self.plan).values()
+        masks = [((1 << band.width) - 1) << band.low for band in earlier]
         earlier_masks = np.array(masks, dtype=np.uint64)
-        earlier_radii = np.array([band.radius for band in self.earlier], dtype=np.int64)
-        flips = flips_of(self.band)
+        earlier_radii = np.array([band.radius for band in earlier], dtype=np.int64)
+        flips = flips_of(band)
         room = max(BLOCK_PAIRS, int(np.diff(self.b.starts).max()))
         out = np.empty((room, 3), dtype=np.int32)  # what is not written takes no memory
         count, flip, bucket, row = _join(
             self.a.starts, self.a.hashes, self.a.ids,
             self.b.starts, self.b.hashes, self.b.ids,
-            self.self_join, self.radius, earlier_masks, earlier_radii, flips,
+            self_join, radius, earlier_masks, earlier_radii, flips,
             *cursor, out,
         )  # fmt: skip
         i, j, distance = out[:count].T.astype(np.int64)
-        if self.self_join:
+        if self_join:
             i, j = np.minimum(i, j), np.maximum(i, j)
         goes_on = flip < flips.size
-        next_cursor = _Cursor(cursor.first, cursor.end, flip, bucket, row) if goes_on else None
+        next_cursor = Cursor(cursor.first, cursor.end, flip, bucket, row) if goes_on else None
         return Pairs(i, j, distance), next_cursor
 
 
@@ -214,12 +248,13 @@ def _sort(hashes: Hashes, band: Band, first_id: int = 0) -> _Table:
     return _Table(starts, ordered, ids)
 
 
-def _tiles(a: Hashes, b: Hashes, radius: int) -> list[_Join]:
+def _tiles(a: Hashes, b: Hashes, radius: int) -> list[Join]:
     """Return joins of all of a with all of b, at a time as much of b as a cache holds."""
     none = Band(0, 0, radius)
+    plan = JoinPlan(False, radius, (), none)
     table = _sort(a, none)
     return [
-        _Join(table, _sort(b[start : start + TILE], none, start), False, radius, (), none)
+        Join(table, _sort(b[start : start + TILE], none, start), plan)
         for start in range(0, b.size, TILE)
     ]
 

@@ -15,8 +15,10 @@ from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
 from .assign import assign_shares, assign_splits
+from .hits import limits as leak_limits
+from .ties import tied_groups
 
-VERSION = 3
+VERSION = 4
 AFTER = stages_before("split")
 BEYOND_QUOTA = "beyond_quota"
 
@@ -25,19 +27,24 @@ Splits = list[str | None]
 
 def stage(config: BuildConfig) -> SetStage:
     """Return the stage."""
-    params = {"version": VERSION, "seed": config.seed, **vars(config.split)}
-    function = partial(split_samples, settings=config.split, seed=config.seed)
+    params = {
+        "version": VERSION,
+        "seed": config.seed,
+        **vars(config.split),
+        "leaks": vars(leak_limits(config.leaks)),
+    }
+    function = partial(split_samples, config=config)
     return SetStage("split", AFTER, params, function)
 
 
-def split_samples(workspace: Workspace, settings: SplitConfig, seed: int) -> Iterable[Result]:
+def split_samples(workspace: Workspace, config: BuildConfig) -> Iterable[Result]:
     """Yield the `split` of every labelled image; whoever is like a test sample never trains.
 
     What the quotas leave over is rejected. Raises GateError if they cannot be met.
     """
-    found = gathered(workspace)
+    found = gathered(workspace, config)
     try:
-        splits = WAYS[settings.quota](found, settings, seed)
+        splits = WAYS[config.split.quota](found, config.split, config.seed)
     except GateError:
         workspace.catalog.start_stage("split", "")  # what it found for other samples is forgotten
         raise
@@ -53,43 +60,52 @@ class Gathered:
     """The labelled samples of a workspace."""
 
     table: Mapping[str, list[str]]
-    """{"sample", "class", "group" and every one of STRATA: a value by sample}"""
+    """{"sample", "class", "group" and every one of STRATA: a value by sample}
+
+    Tied groups have one name here, see `ties`.
+    """
     tested: Collection[str]
     """The groups with a sample of a test set."""
     held_out: Collection[str]
     """The groups with a sample that its source does not train on."""
 
 
-def gathered(workspace: Workspace) -> Gathered:
+def gathered(workspace: Workspace, config: BuildConfig) -> Gathered:
     """Return the samples that have come to this stage."""
     images = workspace.catalog.images_passing(AFTER)
     labels = {image: value["label"] for image, value in workspace.catalog.values("labels", images)}
-    return samples_of(workspace, labels)
+    return samples_of(workspace, labels, config)
 
 
-def samples_of(workspace: Workspace, labels: Mapping[str, str]) -> Gathered:
+def samples_of(workspace: Workspace, labels: Mapping[str, str], config: BuildConfig) -> Gathered:
     """Return the images of `labels`, {image: class}, with their groups and strata."""
     catalog = workspace.catalog
     # Of dropped and unlabelled samples too: a copy of a test sample is one.
     group_of = {result.image: result.value["group"] for result in catalog.results("dedup")}
-    source, tested, held_out = {}, set(), set()
+    source, tests, tested, held_out = {}, set(), set(), set()
     for image, records in catalog.holders():
         if image in group_of:
             source[image] = records[0].source
             if any(record.facts.test_set for record in records):
+                tests.add(image)
                 tested.add(group_of[image])
             if any(_is_held_out(record) for record in records):
                 held_out.add(group_of[image])
-    measured = dict(catalog.values("occlusion", labels))
+    asked = {image: group_of[image] for image in (*labels, *tests)}
+    ties = tied_groups(workspace, asked, config.dedup, config.leaks)
+    covered = {
+        image: ("+".join(value["types"]) or "none", str(value["severity"]))
+        for image, value in catalog.values("occlusion", labels)
+    }
     table = {
         "sample": list(labels),
         "class": list(labels.values()),
-        "group": [group_of[image] for image in labels],
-        "occlusion": ["+".join(measured[image]["types"]) or "none" for image in labels],
-        "severity": [str(measured[image]["severity"]) for image in labels],
+        "group": [ties[group_of[image]] for image in labels],
+        "occlusion": [covered[image][0] for image in labels],
+        "severity": [covered[image][1] for image in labels],
         "source": [source[image] for image in labels],
     }
-    return Gathered(table, tested, held_out)
+    return Gathered(table, *({ties.get(g, g) for g in some} for some in (tested, held_out)))
 
 
 def _is_held_out(record: Record) -> bool:

@@ -31,8 +31,9 @@ from .edges import near_edges
 from .faces import main_face
 from .hash_table import ViewTable, joined_views
 from .hashes import grey_of, look
+from .leak_sets import hashes
 from .metadata import without_metadata
-from .pixels import BadImageError, decode_rgb, encode_png
+from .pixels import BadImageError, decode_rgb, encode_png, read_bytes
 from .resample import Grey
 from .stars import FAR_BITS256, FAR_SHARE
 from .takedown import (
@@ -42,7 +43,6 @@ from .takedown import (
     taken_down,
     tombstones_of,
 )
-from .test_sets import hashes
 from .tombstones import (
     SHA256,
     Tombstone,
@@ -248,7 +248,7 @@ def _read(path: Path) -> bytes:
         "the workspace (SOURCE/SOURCE_ID)"
     )
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
         decode_rgb(data)
     except FileNotFoundError:
         raise MissingError(f"{path}: no such file; {expected}") from None

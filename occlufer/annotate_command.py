@@ -161,7 +161,7 @@ ACTIONS = {
         _start,
         "no server was left running, and what it holds is kept; run the same command again",
     ),
-    "stop": Action("Stop it", (), _stop, "it may still run, run the same command again"),
+    "stop": Action("Stop that server", (), _stop, "it may still run, run the same command again"),
     "push": Action(
         "Send the samples that need people",
         ("--url", "--dry-run"),

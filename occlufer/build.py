@@ -6,18 +6,21 @@ import importlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import SOURCE_PATHS, BuildConfig
+from occlufer.config import SOURCE_PATHS, BuildConfig, is_address
+from occlufer.engine import open_engine
 from occlufer.errors import GateError, UsageError
 from occlufer.images import DamagedImageError
 from occlufer.lock import LOCK_NAME
 from occlufer.losses import losses, total
 from occlufer.outcome import UNLABELLED, Outcome, outcomes, write_rejected
 from occlufer.pipeline import GATHER, STAGE_MODULES
+from occlufer.progress import under_way
+from occlufer.record import Record
 from occlufer.schema import LABELS, SPLITS
 from occlufer.stages import run_stage
 from occlufer.workspace import Workspace, open_workspace
@@ -62,24 +65,44 @@ def build(config: BuildConfig) -> BuildSummary:
     gather.check_terms(config.sources, config.accept_terms)
     stages = [importlib.import_module(name).stage(config) for name in STAGE_MODULES.values()]
     rejected_list = config.workspace / "rejected.csv"
-    with open_workspace(config.workspace) as workspace:
+    with (
+        open_engine(config.engine, config.workers, config.scheduler) as engine,
+        open_workspace(config.workspace, engine, config.image_store) as workspace,
+    ):
+        check_sight(workspace)
         try:
             worked_on = {
                 "gather": _timed(GATHER, gather.gather, config.sources, workspace, config.workers)
             }
             for stage in stages:
-                worked_on[stage.name] = _timed(
-                    stage.name, run_stage, stage, workspace, config.workers
-                )
+                worked_on[stage.name] = _timed(stage.name, run_stage, stage, workspace)
         except DamagedImageError as error:
             workspace.catalog.forget_image(error.sha256)
             raise
         except GateError:
             write_rejected(outcomes(workspace.catalog), rejected_list)
             raise
-        known = list(outcomes(workspace.catalog))
-        write_rejected(known, rejected_list)
+        # Asked for twice: a list of all records would be the largest thing of a large build.
+        write_rejected(outcomes(workspace.catalog), rejected_list)
+        known = outcomes(workspace.catalog)
         return summarise(known, workspace, config, rejected_list, worked_on)
+
+
+PROBE = b"occlufer was here: whoever works at this workspace has to see it\n"
+
+
+def check_sight(workspace: Workspace) -> None:
+    """Raise UsageError if a process that works at the workspace does not see its images."""
+    remote = workspace.engine.remote
+    if remote is None:
+        return
+    name = workspace.images.put(PROBE)
+    for process, found in sorted(remote.everywhere(workspace.images.get, name).items()):
+        if found != PROBE:
+            raise UsageError(
+                f"worker {process}: does not see the images of {workspace.folder} ({found}); "
+                "expected a disk that all share, or an image_store"
+            )
 
 
 def check_places(config: BuildConfig) -> None:
@@ -91,7 +114,8 @@ def check_places(config: BuildConfig) -> None:
     places = [("the workspace", workspace)]
     for source in config.sources:
         paths = (source.settings.get(key) for key in SOURCE_PATHS)
-        places += [(f"the source {source.name}", Path(p).resolve()) for p in paths if p]
+        at_hand = [str(path) for path in paths if path and not is_address(str(path))]
+        places += [(f"the source {source.name}", Path(path).resolve()) for path in at_hand]
     for what, place in places:
         if out.is_relative_to(place) or place.is_relative_to(out):
             raise UsageError(f"out = {out}: lies with {what} ({place}), expected a folder apart")
@@ -124,22 +148,28 @@ def check(config: BuildConfig) -> dict[str, int]:
 
 
 def summarise(
-    known: list[Outcome],
+    known: Iterable[Outcome],
     workspace: Workspace,
     config: BuildConfig,
     rejected_list: Path,
     worked_on: dict[str, int],
 ) -> BuildSummary:
-    """Return the account of all records."""
+    """Return the account of all records, which are gone through once."""
     catalog = workspace.catalog
-    reasons = Counter(outcome.reject.reason if outcome.reject else "" for outcome in known)
+    reasons: Counter[str] = Counter()
     label = {result.image: result.value.get("label") for result in catalog.results("labels")}
     split = {result.image: result.value["split"] for result in catalog.results("split")}
     splits = {name: dict.fromkeys(LABELS, 0) for name in SPLITS}
-    for outcome in known:
-        if outcome.reject is None:
-            image = str(outcome.record.image)
-            splits[split[image]][str(label[image])] += 1
+
+    def counted() -> Iterator[Record]:
+        for outcome in known:
+            reasons[outcome.reject.reason if outcome.reject else ""] += 1
+            if outcome.reject is None:
+                image = str(outcome.record.image)
+                splits[split[image]][str(label[image])] += 1
+            yield outcome.record
+
+    lost = total(losses(counted()))
     files_read = sum(reasons.values())
     published, unlabelled = reasons.pop("", 0), reasons.pop(UNLABELLED, 0)
     return BuildSummary(
@@ -147,7 +177,7 @@ def summarise(
         published=published,
         rejected=dict(sorted(reasons.items())),
         unlabelled=unlabelled,
-        losses=total(losses(outcome.record for outcome in known)),
+        losses=lost,
         splits=splits,
         out=config.out.resolve(),
         rejected_list=rejected_list.resolve(),
@@ -158,7 +188,8 @@ def summarise(
 def _timed(name: str, work: Callable[..., int], *arguments: Any) -> int:
     """Return what `work` returns, the number of items, and log it with its time."""
     started = time.monotonic()
-    count = work(*arguments)
+    with under_way(name.rpartition(".")[2]):
+        count = work(*arguments)
     took = f"{count:6d} in {time.monotonic() - started:.1f} s" if count else "nothing to do"
     log.info("%-9s %s", name.rpartition(".")[2], took)
     return count

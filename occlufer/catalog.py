@@ -11,11 +11,12 @@ from typing import Any
 
 from occlufer import change_log, vote_log
 from occlufer.change_log import BLOCKING_LOG, BYTES, CHANGE_LOG, Mark
-from occlufer.errors import OccluferError, UsageError
+from occlufer.damage import check_whole, damaged, is_damage, left_open, read_json
+from occlufer.errors import UsageError
 from occlufer.record import Facts, Record, Reject, Result
 from occlufer.vote_log import VOTE_LOG, Answer, Project
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TABLES = """
 CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
@@ -53,8 +54,11 @@ CREATE TABLE revisions (            -- counts a stage's changes, so that later s
 # Of a million samples few are near a test picture: the gate asks for them on every run.
 _HAS_HITS = """stage = 'leaks' AND value <> '{"hits":[]}'"""
 HITS_INDEX = f"CREATE INDEX results_with_hits ON results (image) WHERE {_HAS_HITS};"
+# Every run asks who was rejected, of a table that is gigabytes.
+REJECTS_INDEX = "CREATE INDEX results_rejected ON results (image) WHERE reason IS NOT NULL;"
 # What an older catalog lacks, else it is the same: {its version: tables}.
-LATER_TABLES = {3: BLOCKING_LOG + HITS_INDEX}
+LATER_TABLES = {4: REJECTS_INDEX}
+LATER_TABLES[3] = BLOCKING_LOG + HITS_INDEX + LATER_TABLES[4]
 LATER_TABLES[2] = VOTE_LOG + LATER_TABLES[3]
 LATER_TABLES[1] = CHANGE_LOG + LATER_TABLES[2]
 LATER_TABLES[0] = TABLES + LATER_TABLES[1]
@@ -68,24 +72,33 @@ class Catalog:
     """An open catalog. Every method that writes is one transaction: all of it stays, or nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Open the catalog at `path`, making it if it is missing."""
+        """Open the catalog at `path`, making it if it is missing.
+
+        If it was not closed by whoever last had it open, all of it is checked. Raises OccluferError
+        if it is damaged.
+        """
         self.path = path
+        unclean = left_open(path)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         try:
             self._open()
-        except sqlite3.OperationalError:
-            raise  # a full disk, a lock: the file itself may be whole
-        except sqlite3.DatabaseError as error:
-            raise OccluferError(
-                f"{path}: the catalog cannot be read ({error}); move it away and build again, "
-                "the images beside it are kept and only facts are computed anew"
-            ) from None
+            if unclean:
+                check_whole(self._db)
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error) and is_damage(error):
+                raise damaged(path, error) from None
+            raise
 
     def _open(self) -> None:
+        # Cells that lie outside of their page are noticed when it is read, not believed.
+        self._db.execute("PRAGMA cell_size_check = ON")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise sqlite3.DatabaseError("found the tables of something else")
         if version in LATER_TABLES:
             self._db.executescript(
                 f"BEGIN; {LATER_TABLES[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
@@ -180,6 +193,15 @@ class Catalog:
         query = f"SELECT {_RECORD} FROM records WHERE image = ? ORDER BY rank, id LIMIT 1"
         return _record(self._db.execute(query, (image,)).fetchone())
 
+    def owners_of_shared(self) -> dict[str, str]:
+        """Return {image: the id of its owner} of the images that several records hold."""
+        query = (
+            "SELECT image, id FROM records WHERE image IN (SELECT image FROM records"
+            " WHERE image IS NOT NULL GROUP BY image HAVING count(*) > 1)"
+            " ORDER BY image, rank DESC, id DESC"
+        )
+        return dict(self._db.execute(query))  # the last one of an image stays
+
     def holders(self) -> Iterator[tuple[str, list[Record]]]:
         """Yield (image, its records, the owner first) for every image, in the order of images."""
         query = f"SELECT {_RECORD} FROM records WHERE image IS NOT NULL ORDER BY image, rank, id"
@@ -264,7 +286,8 @@ class Catalog:
 
     def rejects(self) -> dict[str, tuple[str, Reject]]:
         """Return {image: (stage, why)} of every image that a stage rejected."""
-        query = "SELECT image, stage, reason, detail FROM results WHERE reason IS NOT NULL"
+        query = "SELECT image, stage, reason, detail FROM results INDEXED BY results_rejected"
+        query += " WHERE reason IS NOT NULL"
         return {row[0]: (row[1], Reject(row[2], row[3])) for row in self._db.execute(query)}
 
     def value(self, stage: str, image: str) -> dict[str, Any]:
@@ -273,7 +296,7 @@ class Catalog:
         row = self._db.execute(query, (stage, image)).fetchone()
         if row is None:
             raise KeyError(f"{stage} has no result for {image}")
-        value: dict[str, Any] = json.loads(row[0])
+        value: dict[str, Any] = read_json(row[0])
         return value
 
     def values(self, stage: str, images: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -281,7 +304,7 @@ class Catalog:
         for some, places in _in_parts(images):
             query = f"SELECT image, value FROM results WHERE stage = ? AND image IN ({places})"
             for image, value in self._db.execute(query, (stage, *some)):
-                yield image, json.loads(value)
+                yield image, read_json(value)
 
     def put_results(self, stage: str, results: Iterable[Result]) -> None:
         """Add the results of a stage that works image by image."""
@@ -489,12 +512,12 @@ _RECORD = "id, source, stamp, facts, image, reason, detail, rank"
 def _record(row: tuple[Any, ...]) -> Record:
     reject = None if row[5] is None else Reject(row[5], row[6])
     return Record(
-        row[0], row[1], row[2], Facts.from_json(json.loads(row[3])), row[4], reject, row[7]
+        row[0], row[1], row[2], Facts.from_json(read_json(row[3])), row[4], reject, row[7]
     )
 
 
 def _result(image: str, value: str, reason: str | None, detail: str) -> Result:
-    return Result(image, json.loads(value), None if reason is None else Reject(reason, detail))
+    return Result(image, read_json(value), None if reason is None else Reject(reason, detail))
 
 
 def _result_rows(stage: str, results: Iterable[Result]) -> list[tuple[Any, ...]]:

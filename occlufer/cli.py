@@ -8,6 +8,7 @@ import json
 import logging
 import sqlite3
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 from occlufer import (
     annotate_command,
     diff_command,
+    doctor_command,
     evaluate_command,
     inspect_command,
     plan_command,
+    predict_command,
     publish_command,
     rebuild_command,
     takedown_command,
@@ -25,7 +28,9 @@ from occlufer import (
     verify_command,
     weights_command,
 )
-from occlufer.errors import MissingError, OccluferError
+from occlufer.errors import KEPT, MissingError, OccluferError
+from occlufer.progress import LogLines
+from occlufer.terminal import PlainLines, plain
 from occlufer.version import __version__
 
 EXIT_CODES = """exit status:
@@ -40,10 +45,12 @@ EXIT_CODES = """exit status:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors are one line on stderr."""
-    arguments = _parser().parse_args(argv)
+    arguments = command_line().parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # paths may be no UTF-8
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[_log_handler()])
+    # Pillow warns of what is odd in a file, builders/pixels.py judges it.
+    warnings.filterwarnings("ignore", module="PIL")
     for chatty in ("datasets", "matplotlib", "numba", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
@@ -59,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}; {KEPT}", 1)
+    except MemoryError:
+        return _fail(f"out of memory, fewer --workers need less of it; {KEPT}", 1)
     except sqlite3.Error as error:
         return _fail(f"the workspace's catalog: {error}; {KEPT}", 1)
     return 0
@@ -67,25 +76,25 @@ def main(argv: list[str] | None = None) -> int:
 GO_ON = "what is done is kept, run the same command to go on"
 GOING_ON = {
     "dedup": "nothing was written",
-    "inspect": "what was printed is all there is",
     "leaks": "nothing was registered",
     "plan": "nothing was written",
     "sources": "nothing was written",
 }
-KEPT = "what is done is kept, mend this and run the same command to go on"
+
+
+def _log_handler() -> logging.Handler:
+    handler = LogLines(sys.stderr)
+    handler.setFormatter(PlainLines("%(message)s"))
+    return handler
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"occlufer: {_plain(' '.join(message.split()))}", file=sys.stderr)
+    print(f"occlufer: {plain(' '.join(message.split()))}", file=sys.stderr)
     return status
 
 
-def _plain(text: str) -> str:
-    """Return a text in which no name of a file can pass for a line, or command the terminal."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
-
-
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the whole command line, nothing heavy imported; docs/commands.md is made of it."""
     parser = argparse.ArgumentParser(
         prog="occlufer",
         description="Make, label, publish and load Occlu-FER; train its baseline ORSANet.",
@@ -116,7 +125,7 @@ def _init(arguments: argparse.Namespace) -> None:
     write_config = import_module("occlufer.builders.init").write_config
     found = write_config(arguments.folders, arguments.config, arguments.force)
     for path, what in found:
-        print(f"{path}: {what}")
+        print(plain(f"{path}: {what}"))
     print(f"wrote {arguments.config}; look through it, then run: occlufer build")
 
 
@@ -167,6 +176,16 @@ def _add_build(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workspace", type=Path, help="catalog and images (default: .occlufer)")
     command.add_argument("--workers", type=int, help="images at a time (default: one a processor)")
     command.add_argument(
+        "--engine",
+        choices=("local", "dask"),
+        help="who works at them: threads of this process, or processes (default: local)",
+    )
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a Dask scheduler that runs already, e.g. tcp://head:8786",
+    )
+    command.add_argument(
         "--leaks",
         choices=("fail", "drop", "report"),
         help="what to do with training samples near test pictures (default: fail)",
@@ -192,8 +211,8 @@ def _build(arguments: argparse.Namespace) -> None:
     from occlufer.remembering import remember
 
     config = _config(arguments.config)
-    given = (arguments.out, arguments.workspace, arguments.workers, arguments.leaks)
-    config = with_overrides(config, *given)
+    names = ("out", "workspace", "workers", "engine", "scheduler", "leaks")
+    config = with_overrides(config, **{name: getattr(arguments, name) for name in names})
     if arguments.dry_run:
         listed = check(config)
         _print(arguments.json, listed, "\n".join(f"{k}: {v} records" for k, v in listed.items()))
@@ -212,10 +231,11 @@ def _build_text(summary: Any) -> str:
     lines += [f"  {count:7d} rejected: {reason}" for reason, count in summary.rejected.items()]
     lines += [f"  {summary.unlabelled:7d} unlabelled", f"  {summary.published:7d} published"]
     lines += [_losses_text(source, words) for source, words in summary.losses.items()]
-    classes = list(next(iter(summary.splits.values())))
-    lines.append(f"{'':12}" + "".join(f"{name[:9]:>10}" for name in classes))
-    for split, counts in summary.splits.items():
-        lines.append(f"{split:12}" + "".join(f"{count:10d}" for count in counts.values()))
+    # Classes below each other: beside each other they would not fit into 80 columns.
+    lines.append(f"{'':12}" + "".join(f"{split:>12}" for split in summary.splits))
+    for name in next(iter(summary.splits.values())):
+        counts = (f"{split[name]:12d}" for split in summary.splits.values())
+        lines.append(f"{name:12}" + "".join(counts))
     lines.append(f"dataset: {summary.out}")
     lines.append(f"what was left out and why: {summary.rejected_list}")
     return "\n".join(lines)
@@ -226,7 +246,7 @@ def _losses_text(source: str, words: dict[str, int]) -> str:
     order = sorted(words, key=lambda word: (-words[word], word))
     named = ", ".join(f"{' '.join(word.split())} {words[word]}" for word in order[:LOSSES_NAMED])
     more = f" and {len(order) - LOSSES_NAMED} others" if len(order) > LOSSES_NAMED else ""
-    return f"labels of {source} that are no class: {named}{more}"
+    return plain(f"labels of {source} that are no class: {named}{more}")
 
 
 # sources -----------------------------------------------------------------------------------------
@@ -281,7 +301,7 @@ def _found_text(found: dict[str, Any]) -> str:
         lines.append(f"  to mend: {found['missing']}")
     if found["terms"]:
         lines.append(f"  terms: {found['terms']['licence']}; {found['terms']['where']}")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))
 
 
 # dedup -------------------------------------------------------------------------------------------
@@ -306,17 +326,17 @@ def _dedup(arguments: argparse.Namespace) -> None:
 def _dedup_text(found: dict[str, Any]) -> str:
     lines = []
     for star in found["duplicates"]:
-        lines.append(f"{_plain(star['kept'])} is kept for")
+        lines.append(f"{plain(star['kept'])} is kept for")
         lines += [
-            f"  {_plain(row['path'])} ({row['view']}: {row['phash64_bits']} of 64 bits, "
+            f"  {plain(row['path'])} ({row['view']}: {row['phash64_bits']} of 64 bits, "
             f"{row['phash256_bits']} of 256, {row['block_difference']} grey levels)"
             for row in star["dropped"]
         ]
     for group in found["related"]:
         lines += ["related, to be kept on one side of a split:"]
-        lines += [f"  {_plain(path)}" for path in group]
+        lines += [f"  {plain(path)}" for path in group]
     lines += [
-        _plain(f"{r['path']} is left out: {r['reason']}: {r['detail']}") for r in found["rejected"]
+        plain(f"{r['path']} is left out: {r['reason']}: {r['detail']}") for r in found["rejected"]
     ]
     duplicates = sum(len(star["dropped"]) for star in found["duplicates"])
     lines.append(
@@ -351,14 +371,17 @@ def _leaks(arguments: argparse.Namespace) -> None:
     if arguments.action == "register":
         count, bad = leaks.register(workspace, arguments.name, arguments.path, arguments.workers)
         for line in bad:
-            print(f"left out: {line}", file=sys.stderr)
+            print(plain(f"left out: {line}"), file=sys.stderr)
         print(f"{arguments.name}: pictures registered in {workspace}: {count}")
     elif arguments.action == "forget":
         leaks.forget(workspace, arguments.name)
         print(f"{arguments.name}: forgotten in {workspace}")
     else:
-        for name, path in leaks.registered(workspace).items():
+        found = leaks.registered(workspace)
+        for name, path in found.items():
             print(f"{name}: {path}")
+        if not found:
+            print("none is registered; sources know their own test sets", file=sys.stderr)
 
 
 # report ------------------------------------------------------------------------------------------
@@ -368,6 +391,7 @@ def _add_report(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, help="as for build")
     command.add_argument("--workspace", type=Path, help="of the build")
     command.add_argument("--run", type=Path, help="the folder of a training run, if any")
+    command.add_argument("--evaluation", type=Path, help="what `evaluate` has written, if anything")
     command.add_argument("--out", type=Path, default=Path("report.html"), help="what to write")
 
 
@@ -375,8 +399,22 @@ def _report(arguments: argparse.Namespace) -> None:
     from occlufer.report import write_report
 
     config = _config(arguments.config)
-    write_report(arguments.workspace or config.workspace, arguments.run, arguments.out, config)
+    workspace = arguments.workspace or config.workspace
+    write_report(workspace, arguments.run, arguments.out, config, arguments.evaluation)
     print(f"report: {arguments.out}")
+
+
+# completion --------------------------------------------------------------------------------------
+
+
+def _add_completion(command: argparse.ArgumentParser) -> None:
+    command.add_argument("shell", choices=("bash", "zsh", "fish"), help="which one is to complete")
+
+
+def _completion(arguments: argparse.Namespace) -> None:
+    from occlufer.completion import script
+
+    print(script(command_line(), arguments.shell), end="")
 
 
 def _count(text: str) -> int:
@@ -437,11 +475,26 @@ COMMANDS: dict[str, Command] = {
         takedown_command.add,
         takedown_command.run,
     ),
+    "doctor": (
+        "Say what of this machine is found, and what is missing",
+        doctor_command.add,
+        doctor_command.run,
+    ),
+    "completion": (
+        "Write the script by which a shell completes these commands",
+        _add_completion,
+        _completion,
+    ),
     "report": ("Write one HTML page about a build and a training run", _add_report, _report),
     "baseline-train": (
         "Train ORSANet, the reference baseline",
         train_command.add,
         train_command.run,
+    ),
+    "predict": (
+        "Say which expression the trained baseline sees on faces, and draw what speaks for it",
+        predict_command.add,
+        predict_command.run,
     ),
     "evaluate": (
         "Say how well a model tells expressions, by what covers the face",

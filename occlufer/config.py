@@ -291,6 +291,12 @@ class BuildConfig:
     """The file of tombstones, beside the config: what was taken down, and never comes back."""
     workers: int = 0
     """How many images are worked on at a time; 0 means one per processor."""
+    image_store: str = ""
+    """The address of the workspace's images, e.g. "s3://bucket/faces"; "": in its folder."""
+    engine: str = "local"
+    """Who works at them: "local", threads of this process, or "dask", processes (docs/scale.md)."""
+    scheduler: str = ""
+    """With "dask", the address of a scheduler that runs already; "": one of this build's own."""
     weights_dir: Path | None = None
     """A folder with model weights, e.g. YuNet's; None is the one `occlufer weights pull` fills."""
     faces: FacesConfig = field(default_factory=FacesConfig)
@@ -311,6 +317,13 @@ class BuildConfig:
                 raise ValueError(f"two sources are named {name!r}; give each a `name` of its own")
         _one_of("labels", self.labels, ("source", "label_studio"))
         _within("workers", self.workers, 0, 1024)
+        if self.image_store and not is_address(self.image_store):
+            raise ValueError(
+                f"image_store: found {self.image_store!r}, expected an address, e.g. s3://bucket/faces"
+            )
+        _one_of("engine", self.engine, ("local", "dask"))
+        if self.scheduler and self.engine == "local":
+            raise ValueError('scheduler: found engine = "local", expected engine = "dask"')
         if not self.out.name.isidentifier():
             raise ValueError(f"out: found the name {self.out.name!r}, expected letters, digits, _")
 
@@ -389,9 +402,14 @@ def _source(table: dict[str, Any], number: int, path: Path, folder: Path) -> Sou
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
         raise UsageError(f"{place}: found name = {name!r}, expected letters, digits, _ and -")
     for key in SOURCE_PATHS:
-        if isinstance(settings.get(key), str):
+        if isinstance(settings.get(key), str) and not is_address(settings[key]):
             settings[key] = str(_absolute(settings[key], folder))
     return SourceConfig(kind, name, settings)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a path of the config is an address, e.g. s3://bucket/faces."""
+    return "://" in text
 
 
 def _absolute(text: str, folder: Path) -> Path:
@@ -406,10 +424,13 @@ def with_overrides(
     out: Path | None,
     workspace: Path | None,
     workers: int | None,
+    engine: str | None = None,
+    scheduler: str | None = None,
     leaks: str | None = None,
 ) -> BuildConfig:
     """Return `config` with what the command line said in place of what the file said."""
     given: dict[str, Any] = {"out": out, "workspace": workspace, "workers": workers}
+    given |= {"engine": engine, "scheduler": scheduler}
     try:
         if leaks is not None:
             given["leaks"] = dataclasses.replace(config.leaks, action=leaks)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from occlufer.terminal import plain
+
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -32,7 +34,7 @@ def _text(found: Any) -> str:
     for title, names in (("new", found.columns_added), ("gone", found.columns_removed)):
         if names:
             lines.append(f"columns that are {title}: {', '.join(names)}")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))
 
 
 def _counted(title: str, counts: dict[str, int]) -> list[str]:

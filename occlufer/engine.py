@@ -1,16 +1,92 @@
-"""The local engine: a function over many items, several at a time, results as they come."""
+"""Engines: who works at a function over many items, several at a time; results as they come."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+
+
+class Task(Protocol):
+    """A call that somebody works at."""
+
+    def result(self) -> Any:
+        """Wait for what it returns, or raise what it raises."""
+
+    def cancel(self) -> Any:
+        """Let it be, if it has not begun."""
+
+
+class Remote(Protocol):
+    """Processes beside this one: what goes there has to be picklable."""
+
+    @property
+    def at_once(self) -> int:
+        """How many calls run at the same time."""
+
+    def hold(self, value: Any) -> Any:
+        """Return a handle of `value`, for `submit`: it travels to each of them once."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Task:
+        """Call function(*arguments) there; arguments that are handles come as what they hold."""
+
+    def everywhere(self, function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Return {process: what function(*arguments) returned or raised in it}."""
+
+
+class Engine(Protocol):
+    """Where the work of a build is done. By whichever, a build has the same bytes."""
+
+    @property
+    def remote(self) -> Remote | None:
+        """The processes that take calls beside `map`; None where there is this one alone."""
+
+    def map(self, function: Callable[[Item], Out], items: Iterable[Item]) -> Iterator[Out]:
+        """Yield function(item) for every item, in the items' order.
+
+        What came before an error is yielded first. Memory does not grow with the number of items.
+        """
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Threads of this process."""
+
+    workers: int = 0
+    """How many; 0 means one per processor."""
+    remote: None = None
+
+    def map(self, function: Callable[[Item], Out], items: Iterable[Item]) -> Iterator[Out]:
+        """Do as `Engine.map` says."""
+        return map_local(function, items, self.workers)
+
+
+# Parts of a house of their own, which need packages that not everybody has.
+ENGINES = {"local": "", "dask": "occlufer.dask_engine"}
+
+
+@contextlib.contextmanager
+def open_engine(name: str, workers: int, scheduler: str) -> Iterator[Engine]:
+    """Yield the engine called `name`, ended with the block.
+
+    `workers` is the number of threads, or of processes; `scheduler` is the address of one that
+    runs already, "" for none. Raises MissingError if the engine needs a package or a scheduler
+    that is not there.
+    """
+    if name == "local":
+        yield LocalEngine(workers)
+        return
+    with importlib.import_module(ENGINES[name]).opened(workers, scheduler) as engine:
+        yield engine
 
 
 def worker_count(workers: int) -> int:
@@ -34,17 +110,27 @@ def map_local(
     if count == 1:
         yield from map(function, items)
         return
-    waiting = iter(items)
     with ThreadPoolExecutor(count) as pool:
-        under_way: deque[Future[Out]] = deque(
-            pool.submit(function, item) for item in islice(waiting, 4 * count)
-        )
-        try:
-            while under_way:
-                result = under_way.popleft().result()
-                for item in islice(waiting, 1):
-                    under_way.append(pool.submit(function, item))
-                yield result
-        finally:
-            for future in under_way:
-                future.cancel()
+
+        def submit(item: Item) -> Future[Out]:
+            return pool.submit(function, item)
+
+        yield from in_order(submit, items, lambda: 4 * count)
+
+
+def in_order(
+    submit: Callable[[Item], Task], items: Iterable[Item], most: Callable[[], int]
+) -> Iterator[Any]:
+    """Yield the result of submit(item) for every item in order, at most most() under way."""
+    waiting = iter(items)
+    under_way: deque[Task] = deque()
+    try:
+        while True:
+            for item in islice(waiting, max(most() - len(under_way), 0)):
+                under_way.append(submit(item))
+            if not under_way:
+                return
+            yield under_way.popleft().result()
+    finally:
+        for task in under_way:
+            task.cancel()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import UsageError
+from occlufer.evaluation import ROOM, Place, data_of, evaluate, figures_text, write_figures
+from occlufer.evaluation_text import table, table_of_paper
 from occlufer.loading import read_lock
 
-METRICS_NAME, CONFUSION_NAME = "metrics.json", "confusion.png"
-PREDICTIONS_NAME = "predictions.csv"
 DEFAULT, VALIDATION, SUBSET_SPLIT = "default", "validation", "test"
-# Means over classes, which slices of one class have not.
-MEANS = ("balanced_accuracy", "macro_f1")
+GO_ON = "the trainings that are done are kept, run the same command to go on"
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -28,7 +28,12 @@ def add(command: argparse.ArgumentParser) -> None:
         "baseline-train, an ONNX file, or a function as module:function",
     )
     command.add_argument(
-        "--table", type=int, choices=(5,), help="a table of the paper: 5, what ORSANet costs"
+        "--table",
+        type=int,
+        choices=sorted(TABLES),
+        help="a table of the paper: 2, ORSANet trained beside its peers; 3, MODEL on faces with "
+        "something drawn before them; 4, MODEL on each set; 5, what ORSANet costs; 6, ORSANet "
+        "trained without one of its parts each",
     )
     command.add_argument(
         "--against", metavar="MODEL", help="another, to compare on the same samples"
@@ -43,148 +48,119 @@ def add(command: argparse.ArgumentParser) -> None:
         "without samples near them are told too",
     )
     command.add_argument("--out", type=Path, default=Path("evaluation"), help="what to write")
-    command.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    command.add_argument("--json", action="store_true", help="print metrics.json on stdout")
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap, and of table 3")
+    command.add_argument("--preset", help="of trainings, as of baseline-train")
+    command.add_argument("--epochs", type=int, help="of trainings, else the preset's")
+    command.add_argument("--seeds", type=int, help="so many trainings of each (default: 3)")
+    command.add_argument("--json", action="store_true", help="print the figures as JSON on stdout")
     command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate, write metrics.json, predictions.csv and confusion.png, and print the table."""
-    from importlib import import_module
-
-    room = "occlufer.orsanet.evaluation"
-    if arguments.table is not None and arguments.model is not None:
-        raise UsageError(f"evaluate: found {arguments.model} and --table, expected one of them")
-    if arguments.table is not None:
-        told = import_module(f"{room}.costs").table_5()
-        print(json.dumps(told, sort_keys=True) if arguments.json else _rows(told))
-        return
-    if arguments.model is None:
-        raise UsageError("evaluate: found neither MODEL nor --table, expected one of them")
-    config, split = (arguments.subset, SUBSET_SPLIT) if arguments.subset else (DEFAULT, VALIDATION)
-    place = arguments.data, config, split
-    samples = import_module(f"{room}.samples").read_samples(*place)
-    if arguments.trained_on is not None:
-        near_training = import_module("occlufer.builders.trained_on").near_training
-        samples = samples.with_slices(near_training(*place, arguments.trained_on))
-    predictions, *others = _named(arguments, samples, place)
-    evaluation = import_module(f"{room}.evaluate")
-    found = evaluation.evaluate(samples, predictions, arguments.seed)
-    found["data"] = {"config": config, "split": split, "version": _version(arguments.data)}
-    for other in others:
-        found["comparison"] = evaluation.compare(samples, predictions, other, arguments.seed)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_plain(found), indent=1)
-    (arguments.out / METRICS_NAME).write_text(text + "\n", encoding="utf-8")
-    write = import_module(f"{room}.predictions").write_predictions
-    write(arguments.out / PREDICTIONS_NAME, samples, predictions)
-    import_module(f"{room}.figures").write_confusion(arguments.out / CONFUSION_NAME, found)
-    print(text if arguments.json else table(found))
-
-
-def _named(arguments: argparse.Namespace, samples: Any, place: tuple[Path, str, str]) -> list[Any]:
-    """Return the predictions of the models that are named, under names that tell them apart."""
-    models = [model for model in (arguments.model, arguments.against) if model is not None]
-    found = [_predictions(model, samples, place) for model in models]
-    if len({one.name for one in found}) == len(found):
-        return found
-    return [replace(one, name=model) for one, model in zip(found, models, strict=True)]
-
-
-def _rows(told: dict[str, Any]) -> str:
-    """Return a table of the paper as lines, its footnote below."""
-    head = f"Table {told['table']}".ljust(24) + "".join(f"{name:>16}" for name in told["columns"])
-    lines = [
-        f"{name:24}" + "".join(f"{_digits(value):>16}" for value in values)
-        for name, values in told["rows"].items()
-    ]
-    return "\n".join([head, *lines, told["footnote"]])
-
-
-def _digits(value: Any) -> str:
-    """Return a measured figure in hundredths; what is published comes as text, as it stands."""
-    return value if isinstance(value, str) else f"{value:.2f}"
-
-
-def _version(folder: Path) -> str | None:
-    """Return the version of a published folder, None without a lock that can be read."""
-    try:
-        return read_lock(folder).version
-    except MissingError:
-        return None
-
-
-def _predictions(model: str, samples: Any, place: tuple[Path, str, str]) -> Any:
-    """Return what a model of any kind says of the samples; each is known by its look."""
-    from importlib import import_module
-
-    room, path = "occlufer.orsanet.evaluation", Path(model)
-    if path.is_dir():
-        return import_module(f"{room}.runs").predictions_of_run(path, samples)
-    if path.suffix.lower() == ".onnx" or (":" in model and not path.exists()):
-        models = import_module(f"{room}.models")
-        faces = models.read_faces(*place)
-        if path.suffix.lower() == ".onnx":
-            return models.predictions_of_onnx(path, samples, faces)
-        return models.predictions_of_function(model, samples, faces)
-    return import_module(f"{room}.predictions").read_predictions(path, samples)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in which what is no number is null: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and value != value else value
-
-
-def table(found: dict[str, Any]) -> str:
-    """Return the scores of every slice as lines, in percent, with the interval of the accuracy."""
-    lines = [
-        f"{found['model']} on {found['samples']} samples of {found['data']['config']}, "
-        f"{found['data']['split']}; faces not found: {found['not_found']}, counted as errors",
-        f"{'':30} samples  groups  accuracy  95 %            balanced  macro F1",
-    ]
-    lines += [_line(name, one) for name, one in found["slices"].items()]
-    whole = found["slices"]["all"]
-    if found["not_found"]:
-        lines.append(f"of the faces that were found: {_percent(whole['accuracy_of_found'])}")
-    if found["calibration_error"] is not None:
-        lines.append(f"calibration error: {100 * found['calibration_error']:.1f}")
-    return "\n".join([*lines, *_comparison(found.get("comparison"))])
-
-
-def _line(name: str, one: dict[str, Any]) -> str:
-    accuracy = one["accuracy"]
-    span = _span(accuracy, "5.1f")
-    rest = "".join(f"  {_percent(one[name]):>8}" for name in MEANS if name in one)
-    counts = f"{one['samples']:7d} {one['groups']:7d}"
-    return f"{name:30} {counts}  {_percent(accuracy):>8}  {span:14}{rest}".rstrip()
-
-
-def _span(score: dict[str, Any], digits: str) -> str:
-    """Return where a score lies with 95 % confidence, in percent; "-" if that cannot be said."""
-    low, high = 100 * score["low"], 100 * score["high"]
-    return "-" if low != low else f"{low:{digits}} to {high:{digits}}"
-
-
-def _percent(score: dict[str, Any]) -> str:
-    return f"{100 * score['value']:.1f}"
-
-
-def _comparison(found: dict[str, Any] | None) -> list[str]:
-    if found is None:
-        return []
-    test = found["mcnemar"]
-    lines = [
-        f"beside {found['other']}: {test['only_first']} samples right with {found['model']} alone, "
-        f"{test['only_second']} with {found['other']} alone; McNemar's p = {test['p_value']:.3g}",
-        f"{'':30} samples  better by  95 %",
-    ]
-    for name, one in found["slices"].items():
-        gain = one["accuracy"]
-        lines.append(
-            f"{name:30} {one['samples']:7d}  {100 * gain['value']:+9.1f}  {_span(gain, '+.1f')}"
+    """Evaluate, write what was found, and print it."""
+    number = arguments.table
+    _refuse_unused(arguments)
+    if (arguments.model is not None) == (number in OF_NO_MODEL):
+        found = arguments.model or "no MODEL"
+        asked = f"--table {number}" if number else "no --table"
+        raise UsageError(
+            f"evaluate: found {found} and {asked}, expected a MODEL, alone or with --table 3 or 4, "
+            "or --table 2, 5 or 6 without it"
         )
-    return lines
+    if number is None:
+        found = evaluate(
+            *(_place(arguments), arguments.model, arguments.out, arguments.seed),
+            against=arguments.against,
+            trained_on=arguments.trained_on,
+        )
+        print(figures_text(found) if arguments.json else table(found))
+        return
+    told = TABLES[number](arguments)
+    if number not in UNWRITTEN:
+        write_figures(arguments.out, f"table_{number}.json", told)
+    print(figures_text(told, indent=None) if arguments.json else table_of_paper(told))
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for an option that what is asked for does not take."""
+    for name in OPTIONS:
+        if getattr(arguments, name) is not None and name not in TAKEN[arguments.table]:
+            asked = f"--table {arguments.table}" if arguments.table else "no --table"
+            raise UsageError(
+                f"--{name.replace('_', '-')}: found it with {asked}, which takes "
+                f"{' and '.join(TAKEN[arguments.table]) or 'no such option'}"
+            )
+
+
+def _place(arguments: argparse.Namespace) -> Place:
+    if arguments.subset:
+        return arguments.data, arguments.subset, SUBSET_SPLIT
+    return arguments.data, DEFAULT, VALIDATION
+
+
+# Tables of the paper ------------------------------------------------------------------------------
+
+
+def _table_3(arguments: argparse.Namespace) -> Any:
+    """Return the model's accuracy under black squares, and under each kind of drawn occluder."""
+    robustness = import_module(f"{ROOM}.robustness")
+    place = _place(arguments)
+    samples = import_module(f"{ROOM}.samples").read_samples(*place)
+    model = import_module(f"{ROOM}.models").open_model(arguments.model)
+    faces = partial(import_module(f"{ROOM}.faces").read_faces, *place)
+    covering = import_module("occlufer.builders.covering")
+    covers = {**robustness.SQUARES, **covering.DRAWN}
+    told = robustness.table_3(model, samples, faces, covers, covering.finder(), arguments.seed)
+    return {**told, "data": data_of(place)}
+
+
+def _table_5(arguments: argparse.Namespace) -> Any:
+    return import_module(f"{ROOM}.costs").table_5()
+
+
+def _table_4(arguments: argparse.Namespace) -> Any:
+    """Return the model's accuracy on our validation and on every evaluation subset there is."""
+    sets = import_module(f"{ROOM}.sets")
+    model = import_module(f"{ROOM}.models").open_model(arguments.model)
+    subsets = read_lock(arguments.data).subsets
+    told = sets.table_4(model, arguments.data, subsets, arguments.seed)
+    return {**told, "data": data_of(_place(arguments))}
+
+
+def _table_of_trainings(arguments: argparse.Namespace) -> Any:
+    """Train the variants of table 2 or 6 in OUT/trainings, and return their accuracies."""
+    trainings = import_module(f"{ROOM}.trainings")
+    preset = "demo" if arguments.preset is None else arguments.preset
+    seeds = 3 if arguments.seeds is None else arguments.seeds
+    if seeds < 1:
+        raise UsageError(f"--seeds: found {seeds}, expected 1 or more")
+    place = _place(arguments)
+    samples = import_module(f"{ROOM}.samples").read_samples(*place)
+    arguments.going_on = GO_ON
+    budget, out = trainings.Budget(preset, arguments.epochs, seeds), arguments.out / "trainings"
+    told = trainings.trained_table(
+        arguments.table, arguments.data, out, samples, budget, arguments.seed
+    )
+    return {**told, "data": data_of(place)}
+
+
+TABLES: dict[int, Callable[[argparse.Namespace], Any]] = {
+    2: _table_of_trainings,
+    3: _table_3,
+    4: _table_4,
+    5: _table_5,
+    6: _table_of_trainings,
+}
+OF_NO_MODEL = (2, 5, 6)
+OPTIONS = ("against", "subset", "trained_on", "preset", "epochs", "seeds")
+"""What not everything takes; None where it was not given."""
+TAKEN: dict[int | None, tuple[str, ...]] = {
+    None: ("against", "subset", "trained_on"),
+    2: ("preset", "epochs", "seeds"),
+    3: ("subset",),
+    4: (),
+    5: (),
+    6: ("preset", "epochs", "seeds"),
+}
+# What costs nothing to find again.
+UNWRITTEN = (5,)

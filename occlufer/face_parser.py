@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class FaceParser:
     PARSED_CLASSES that sum to one at every place, and to landmarks (B, 68, 2), x before y, as
     shares of the picture, covered ones included; None where the network knows no landmarks. Such a
     one knows no masks and hands either: there it may say background."""
+    weights: Path | None = None
+    """The file it was opened with, None for its own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process by name: there it is opened, once."""
+        return open_parser, (self.name, self.weights)
 
 
 # Who opens which parser. Named, not imported: the core knows no part, and torch loads slowly.
@@ -57,4 +64,4 @@ def open_parser(name: str, weights: Path | None) -> FaceParser:
     module, function = PARSERS[name]
     opened = getattr(importlib.import_module(module), function)
     parser: FaceParser = opened() if weights is None else opened(weights)
-    return parser
+    return replace(parser, weights=weights)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from pathlib import Path
+from typing import Any, Protocol
 
 from occlufer.errors import OccluferError
 from occlufer.record import image_sha256
@@ -14,13 +15,40 @@ from occlufer.record import image_sha256
 class DamagedImageError(OccluferError):
     """The stored bytes of `sha256` are gone or no longer what they were."""
 
-    def __init__(self, sha256: str, path: Path, state: str) -> None:
+    def __init__(self, sha256: str, path: Path | str, state: str) -> None:
         """Take the image, where it should lie, and what was found there."""
         super().__init__(
             f"{path}: the stored image is {state}; it is forgotten now, "
             "run the same command to read it anew from its source"
         )
-        self.sha256 = sha256
+        self.sha256, self.path, self.state = sha256, path, state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come whole from the process that found it."""
+        return DamagedImageError, (self.sha256, self.path, self.state)
+
+
+class Images(Protocol):
+    """Where a workspace keeps images: a folder, or an address (see remote_images.py)."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder in which `<first two letters>/<sha256>` lie, None if they lie in none."""
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` and return its sha256 in hex."""
+
+    def get(self, image: str) -> bytes:
+        """Return the bytes of the image; raises DamagedImageError if they are gone or damaged."""
+
+    def has(self, image: str) -> bool:
+        """Return whether the image is there."""
+
+    def size(self, image: str) -> int:
+        """Return how many bytes the image has; raises DamagedImageError if it is gone."""
+
+    def sweep(self) -> None:
+        """Delete what a killed build left."""
 
 
 class ImageStore:
@@ -61,6 +89,18 @@ class ImageStore:
             path.unlink()  # or it would stand in the way of the right bytes
             raise DamagedImageError(path.name, path, "damaged")
         return data
+
+    def has(self, image: str) -> bool:
+        """Return whether the image is there."""
+        return self.path(image).is_file()
+
+    def size(self, image: str) -> int:
+        """Return how many bytes the image has; raises DamagedImageError if it is gone."""
+        path = self.path(image)
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            raise DamagedImageError(path.name, path, "missing") from None
 
     def sweep(self) -> None:
         """Delete the .part files that a killed build left."""

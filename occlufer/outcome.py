@@ -27,12 +27,12 @@ def outcomes(catalog: Catalog) -> Iterator[Outcome]:
     """Yield the outcome of every record, in the order of ids; after a whole build each has one."""
     rejects = catalog.rejects()
     published = set(catalog.images_passing(STAGES))
-    owners = {image: records[0].id for image, records in catalog.holders()}
+    owners = catalog.owners_of_shared()
     for record in catalog.records():
         image = record.image
         if image is None:
             yield Outcome(record, "gather", record.reject)
-        elif owners[image] != record.id:
+        elif owners.get(image, record.id) != record.id:
             yield Outcome(record, "dedup", Reject("same_bytes", f"as {owners[image]}"))
         elif image in rejects:
             yield Outcome(record, *rejects[image])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import MissingError
+from occlufer.terminal import plain
 
 # The kinds of source that lie somewhere; those of builders/sources/adapters.py, without its weight.
 KINDS = (
@@ -82,7 +83,7 @@ def _text(coverage: Any) -> str:
     lines += _missing_text(coverage.missing)
     if coverage.out is not None:
         lines.append(f"dataset: {coverage.out}, version {coverage.version}")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))
 
 
 def _split_text(name: str, one: Any) -> str:

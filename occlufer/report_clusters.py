@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from occlufer.page import paragraph, side_by_side, strip, table
+from occlufer.page import first_of, folded, paragraph, strip, table
 from occlufer.record import Result
 from occlufer.workspace import Workspace
 
+# The part is named, not imported: the core knows none of them.
+LEAK_SETS = "occlufer.builders.leak_sets"
+Pictures = list[tuple[bytes, str]]
 CLUSTERS_SHOWN = 40
-PICTURES_IN_A_STRIP = 20
+UNFOLDED = 8
+PICTURES_IN_A_STRIP = 10
 LEAKS_SHOWN = 200
 
 
@@ -40,7 +45,7 @@ def duplicates(workspace: Workspace) -> str:
         "many bits their hashes differ in, and by how many grey levels the most different block. "
         "To keep one that was dropped wrongly, name its record in [dedup] keep."
     )
-    return paragraph(lead) + side_by_side(strips)
+    return paragraph(lead) + first_of(strips, UNFOLDED, "clusters")
 
 
 def related(workspace: Workspace) -> str:
@@ -71,27 +76,51 @@ def related(workspace: Workspace) -> str:
         "on one side of the split. Below each: how near the nearest other one of its group is, and "
         "in which view or part."
     )
-    return paragraph(lead) + side_by_side(strips)
+    return paragraph(lead) + first_of(strips, UNFOLDED, "groups")
 
 
 def leaks(workspace: Workspace) -> str:
-    """Return every pair of a training sample and a test picture that are near."""
+    """Return the pairs of a training sample and a test picture that are near, some drawn."""
     shown = _with_pictures(workspace)
-    rows = [
-        (_name(workspace, result.image), hit[1], hit[0], hit[2], hit[3], hit[4])
+    pairs = [
+        (result.image, *hit)
         for result in workspace.catalog.results_with_hits()
         for hit in result.value["hits"]
         if result.image in shown
     ]
-    if not rows:
+    if not pairs:
         return ""
-    rows.sort(key=lambda row: (row[5], row[4], row))
+    pairs.sort(key=lambda pair: (pair[5], pair[4], pair))
+    pairs, count = pairs[:LEAKS_SHOWN], len(pairs)
+    strips = [strip(_pair(workspace, shown, *pair)) for pair in pairs[:CLUSTERS_SHOWN]]
     lead = (
-        f"{len(rows)} pairs of a training sample and a test picture are near; the nearest "
-        f"{min(len(rows), LEAKS_SHOWN)}. All are in the workspace's leaks.csv."
+        f"{count} pairs of a training sample and a test picture are near; the nearest "
+        f"{len(strips)} are drawn, {len(pairs)} are named. All are in the workspace's leaks.csv. "
+        "Of a test set that was registered only hashes are kept: its pictures cannot be drawn."
     )
     header = ("record", "test picture", "test set", "view", "bits of 64", "bits of 256")
-    return paragraph(lead) + table(header, rows[:LEAKS_SHOWN])
+    rows = [(_name(workspace, image), name, test, *near) for image, test, name, *near in pairs]
+    return (
+        paragraph(lead)
+        + first_of(strips, UNFOLDED, "pairs")
+        + folded(f"the nearest {len(pairs)} pairs by name", table(header, rows))
+    )
+
+
+def _pair(
+    workspace: Workspace, shown: set[str], image: str, test_set: str, name: str, *near: str | int
+) -> Pictures:
+    """Return the training sample, and the test picture if it is at hand."""
+    view, bits64, bits256 = near
+    likeness = f"{view}: {bits64} of 64 bits, {bits256} of 256"
+    drawn = [(_picture(workspace, image), f"trains: {_name(workspace, image)}; {likeness}")]
+    record = workspace.catalog.record(name)
+    ours = import_module(LEAK_SETS).OUR_VALIDATION
+    if record is not None and record.image in shown and (record.facts.test_set or ours) == test_set:
+        drawn.append((_picture(workspace, str(record.image)), f"tests: {name} of {test_set}"))
+    else:
+        drawn[0] = (drawn[0][0], f"{drawn[0][1]}; near {name} of {test_set}")
+    return drawn
 
 
 def _with_pictures(workspace: Workspace) -> set[str]:

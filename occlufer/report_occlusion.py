@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from occlufer.config import BuildConfig
 from occlufer.outcome import Outcome
-from occlufer.page import paragraph, pictures
+from occlufer.page import folded, paragraph, pictures
 from occlufer.workspace import Workspace
 
 SAMPLES_PER_BIN = 4
@@ -23,8 +23,11 @@ def occluded_faces(known: list[Outcome], workspace: Workspace, config: BuildConf
         return ""
     page = import_module("occlufer.builders.inspect_page")
     parts = [
-        f"<h3>from {severity} % of the face on: {len(bins[severity])} samples</h3>"
-        + "".join(pictures(p) for p in page.samples(_draw(bins[severity]), workspace, config))
+        folded(
+            f"from {severity} % of the face on: {len(bins[severity])} samples",
+            "".join(pictures(p) for p in page.samples(_draw(bins[severity]), workspace, config)),
+            unfolded=severity == max(bins),
+        )
         for severity in sorted(bins)
     ]
     lead = (

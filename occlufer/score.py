@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,14 +62,14 @@ def score(catalog: Catalog) -> tuple[list[Score], list[Measure]]:
 
     Both lists are empty where no source knows the truth.
     """
-    known = [outcome for outcome in outcomes(catalog) if outcome.record.facts.truth]
+    known = [_slim(outcome) for outcome in _of_known_truth(catalog)]
     if not known:
         return [], []
     occlusion, occlusion_measures = _score_occlusion(known, catalog)
     scores = [_score_gather(known), _score_faces(known, catalog), *occlusion]
     scores += [_score_dedup(known, catalog), _score_labels(known, catalog)]
     scores.append(_score_split(known, catalog))
-    return scores, [_measure_landmarks(known, catalog), *occlusion_measures]
+    return scores, [_measure_landmarks(catalog), *occlusion_measures]
 
 
 def count_pairs(stage: str, what: str, pairs: Iterable[tuple[bool, bool]]) -> Score:
@@ -77,6 +77,17 @@ def count_pairs(stage: str, what: str, pairs: Iterable[tuple[bool, bool]]) -> Sc
     counts = Counter(pairs)
     right = counts[True, True]
     return Score(stage, what, right, right + counts[True, False], right + counts[False, True])
+
+
+def _of_known_truth(catalog: Catalog) -> Iterator[Outcome]:
+    return (outcome for outcome in outcomes(catalog) if outcome.record.facts.truth)
+
+
+def _slim(outcome: Outcome) -> Outcome:
+    """Return an outcome without landmarks: all are held at once, and these are most of each."""
+    truth = {name: value for name, value in _truth(outcome).items() if name != "landmarks"}
+    facts = replace(outcome.record.facts, truth=truth)
+    return replace(outcome, record=replace(outcome.record, facts=facts))
 
 
 def _truth(outcome: Outcome) -> dict[str, Any]:
@@ -98,9 +109,13 @@ def _measured(known: list[Outcome], catalog: Catalog, stage: str) -> list[tuple[
     ]
 
 
-def _measure_landmarks(known: list[Outcome], catalog: Catalog) -> Measure:
-    rows = [(t, v) for t, v in _measured(known, catalog, "parts") if "landmarks" in t]
-    errors = [_landmark_error(t["landmarks"], v["landmarks"]) for t, v in rows]
+def _measure_landmarks(catalog: Catalog) -> Measure:
+    errors = []
+    for outcome in _of_known_truth(catalog):
+        truth = _truth(outcome)
+        if "landmarks" in truth and outcome.record.image is not None:
+            for _, found in catalog.values("parts", [outcome.record.image]):
+                errors.append(_landmark_error(truth["landmarks"], found["landmarks"]))
     mean = float(np.mean(errors)) * 100 if errors else float("nan")
     unit = "% of the distance between the eyes"
     return Measure("parts", "error of 68 landmarks", mean, unit, len(errors))

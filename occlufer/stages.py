@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 
 from occlufer.catalog import Catalog
 from occlufer.change_log import Mark
-from occlufer.engine import map_local
 from occlufer.errors import GateError, OccluferError
-from occlufer.images import ImageStore
+from occlufer.images import Images
 from occlufer.progress import progress
 from occlufer.record import Record, Reject, Result
 from occlufer.workspace import Workspace
@@ -38,7 +37,7 @@ class ImageItem:
     owner: Record
     values: Mapping[str, Mapping[str, Any]]
     """{stage: value} of the stages that the stage `reads`."""
-    store: ImageStore
+    store: Images
 
 
 @dataclass(frozen=True)
@@ -113,18 +112,18 @@ class FollowingStage:
 Stage = ImageStage | SetStage | FollowingStage
 
 
-def run_stage(stage: Stage, workspace: Workspace, workers: int) -> int:
+def run_stage(stage: Stage, workspace: Workspace) -> int:
     """Compute what `stage` lacks and return how many images it worked on."""
     if slow := workspace.catalog.shorten_log():
         log.info("too many changes to follow them one by one: %s", ", ".join(slow))
     if isinstance(stage, ImageStage):
-        return _run_image_stage(stage, workspace, workers)
+        return _run_image_stage(stage, workspace)
     if isinstance(stage, FollowingStage):
         return _run_following_stage(stage, workspace)
     return _run_set_stage(stage, workspace)
 
 
-def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> int:
+def _run_image_stage(stage: ImageStage, workspace: Workspace) -> int:
     catalog = workspace.catalog
     upstream = {name: catalog.fingerprint(name) for name in stage.reads}
     made_by = fingerprint(stage.name, stage.params, upstream)
@@ -140,7 +139,7 @@ def _run_image_stage(stage: ImageStage, workspace: Workspace, workers: int) -> i
             values = {name: catalog.value(name, image) for name in stage.reads}
             yield ImageItem(image, catalog.owner(image), values, workspace.images)
 
-    results = map_local(partial(_guarded, stage), items(), workers)
+    results = workspace.engine.map(partial(_guarded, stage), items())
     for batch in batches(progress(results, len(missing), stage.name)):
         catalog.put_results(stage.name, batch)
     # Of now, its own results included: nobody else writes in a workspace meanwhile.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import GateError
+from occlufer.terminal import plain
 
 RECORDS_NAMED = 20
 
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(told, sort_keys=True))
     else:
-        print("\n".join(_added_text(told) if arguments.action == "add" else _checked_text(told)))
+        lines = _added_text(told) if arguments.action == "add" else _checked_text(told)
+        print("\n".join(map(plain, lines)))
     if arguments.action == "check" and arguments.data is not None and told["found"]:
         count = len(told["found"])
         raise GateError(f"{arguments.data}: found {count} rows that were taken down, expected none")

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from occlufer.errors import naming
+
 LEARNED = "all that was learned is kept, add --resume to go on"
 
 
@@ -67,12 +69,14 @@ def run(arguments: argparse.Namespace) -> None:
     )
     train = import_module("occlufer.orsanet.train")
     if arguments.cache_only:
-        cache = train.make_cache(config)
+        with naming(arguments.out):
+            cache = train.make_cache(config)
         text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
         print(json.dumps({"key": cache.key, "priors": cache.priors}) if arguments.json else text)
         return
     try:
-        metrics = train.baseline_train(config).metrics
+        with naming(arguments.out):
+            metrics = train.baseline_train(config).metrics
     except KeyboardInterrupt:
         begun = (arguments.out / last_name).is_file()
         arguments.going_on = LEARNED if begun else "nothing was learned yet"

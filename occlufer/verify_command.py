@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import GateError
+from occlufer.terminal import plain
 
 FAULTS_NAMED = 10
 
@@ -47,4 +48,4 @@ def _text(verdict: Any) -> str:
     lines += [f"not checked: {sentence}" for sentence in verdict.unchecked]
     if not verdict.faults:
         lines.append(f"sound: {verdict.rows} rows, and card, schema and lock agree with them")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))

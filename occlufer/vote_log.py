@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 
+from occlufer.damage import read_json
+
 # Changes of the log count as those of a stage of this name.
 VOTES = "votes"
 GIVEN, SKIPPED, DELETED, REFUSED = "given", "skipped", "deleted", "refused"
@@ -191,5 +193,5 @@ def _last(db: sqlite3.Connection, project: str, annotation: int) -> Answer | Non
 
 def _answer(row: tuple[object, ...]) -> Answer:
     values = list(row)
-    values[8] = tuple(json.loads(str(values[8])))
+    values[8] = tuple(read_json(str(values[8])))
     return Answer(*values)  # type: ignore[arg-type]

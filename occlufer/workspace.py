@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from occlufer.catalog import Catalog
-from occlufer.errors import MissingError, UsageError
-from occlufer.images import ImageStore
+from occlufer.damage import damaged, is_damage
+from occlufer.engine import Engine, LocalEngine
+from occlufer.errors import KEPT, MissingError, OccluferError, UsageError, naming
+from occlufer.images import Images, ImageStore
 
 try:
     import fcntl
@@ -18,6 +21,8 @@ except ImportError:  # Windows; two builds at once are then the user's affair
     fcntl = None  # type: ignore[assignment]
 
 
+# The file that says at which address the images are, where they are not in the folder.
+IMAGES_AT = "images_at"
 BUSY = "another build (process {}) works in this workspace; wait for it or give another --workspace"
 
 
@@ -27,24 +32,65 @@ class Workspace:
 
     folder: Path
     catalog: Catalog
-    images: ImageStore
+    images: Images
+    engine: Engine = field(default_factory=LocalEngine)
+    """Who works at it."""
 
 
 @contextlib.contextmanager
-def open_workspace(folder: Path) -> Iterator[Workspace]:
+def open_workspace(
+    folder: Path, engine: Engine | None = None, images: str = ""
+) -> Iterator[Workspace]:
     """Open the workspace in `folder`, making it if it is missing; held until the block ends.
 
-    Raises UsageError if another process holds it.
+    `engine` does its work, threads of this process if there is none. `images` is the address of its
+    images, "" where it is known or they lie in the folder; once there are some they stay there.
+    Raises UsageError if another process holds it, and OccluferError if the catalog is damaged,
+    whenever that shows, or cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder / "lock", BUSY):
-        images = ImageStore(folder / "images")
-        images.sweep()
-        catalog = Catalog(folder / "catalog.sqlite")
+    path = folder / "catalog.sqlite"
+    with held(folder / "lock", BUSY), _told_of(path):
+        store = _images(folder, images)
+        store.sweep()
+        catalog = Catalog(path)
         try:
-            yield Workspace(folder, catalog, images)
+            yield Workspace(folder, catalog, store, engine or LocalEngine())
         finally:
             catalog.close()
+
+
+def _images(folder: Path, url: str) -> Images:
+    """Return where the images of the workspace in `folder` are, or shall be."""
+    # Absolute, for other processes have another current folder.
+    note, here, url = folder / IMAGES_AT, folder.absolute() / "images", url.rstrip("/")
+    known = note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+    if url and url != known and (known or here.exists()):
+        raise UsageError(
+            f"image_store = {url!r}: found the images of this workspace at {known or here}, "
+            "expected them there; give another --workspace"
+        )
+    if not (url or known):
+        return ImageStore(here)
+    from occlufer.remote_images import RemoteImages
+
+    store = RemoteImages(url or known)
+    if not known:
+        store.put(b"")  # or an address that is mistyped would be kept
+        note.write_text(f"{url}\n", encoding="utf-8")
+    return store
+
+
+@contextlib.contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    """Let damage that shows in the block name the catalog, and a full disk the workspace."""
+    try:
+        with naming(path.parent):
+            yield
+    except sqlite3.Error as error:
+        if is_damage(error):
+            raise damaged(path, error) from None
+        raise OccluferError(f"{path.parent}: {error}; {KEPT}") from error
 
 
 @contextlib.contextmanager

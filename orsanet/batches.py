@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .data import Split
+from .imagenet import by_imagenet
 from .model import Priors
-from .priors import IMAGENET_MEAN, IMAGENET_STD
 
 # Random erasing as in the released recipe: share of the picture, and its width over its height.
 ERASED_AREA = (0.02, 0.1)
@@ -197,8 +197,5 @@ def _jittered(images: Tensor, changes: Changes) -> Tensor:
 
 def _normalised(images: Tensor) -> Tensor:
     """Return uint8 pictures (B, S, S, 3) as the model takes them, (B, 3, S, S)."""
-    mean, std = (
-        torch.tensor(x, device=images.device).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD)
-    )
     pixels = images.permute(0, 3, 1, 2).to(torch.get_default_dtype()) / 255
-    return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
+    return by_imagenet(pixels).contiguous(memory_format=torch.channels_last)

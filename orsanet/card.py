@@ -154,7 +154,7 @@ def _authorship(metrics: Mapping[str, Any]) -> str:
         return f"It is not the authors' model:\n\n{_bullets(differences)}"
     told = (
         f"Its parts, priors and recipe are those of the authors (`{metrics['preset']}`), but for "
-        "what docs/orsanet.md of occlufer names as deviations. The weights are not theirs: they "
+        "what docs/differences.md of occlufer names. The weights are not theirs: they "
         "were trained anew."
     )
     return fill(told, WIDTH)

@@ -66,8 +66,17 @@ def save_checkpoint(
         "labels": list(LABELS),
     }
     fresh = path.with_name(f".{path.name}.partial")
-    torch.save(state, fresh)
-    fresh.replace(path)
+    try:
+        with fresh.open("wb") as file:
+            torch.save(state, file)
+        fresh.replace(path)
+    except RuntimeError as error:
+        # What torch says of a full disk is in words of its own; why is in what it met.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+    finally:
+        fresh.unlink(missing_ok=True)  # a full disk would stay full
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -77,7 +86,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     other classes.
     """
     if not path.is_file():
-        raise MissingError(f"{path}: found nothing, expected the checkpoint of a run to resume")
+        raise MissingError(
+            f"{path}: found nothing, expected the checkpoint of a run of baseline-train"
+        )
     try:
         state: dict[str, Any] = load_safely(path)
         version, labels = state["version"], state["labels"]

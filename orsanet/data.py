@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -208,7 +209,12 @@ def _opened(path: Path, kind: Any, shape: tuple[int, ...]) -> Any:
     if shape[0] == 0:  # nothing can be mapped
         np.save(path, np.empty(shape, kind))
         return np.load(path)
-    return open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    array = open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # Else a full disk shows when a mapped page is written, and ends the process without a word.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _rows(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -83,9 +83,10 @@ SIZES = {
 }
 
 
-# What Table 6 of the paper leaves out, one at a time; its fifth line, DARE, is a loss.
-ABLATIONS = ("segmentation", "cross_interaction", "multi_scale", "reintegration")
-Ablation = Literal["segmentation", "cross_interaction", "multi_scale", "reintegration"]
+# What Table 6 of the paper leaves out, one at a time; its fifth line, DARE, is a loss. Without
+# fusion, which is ours, landmarks have no say either: together with segmentation it leaves IR-50.
+ABLATIONS = ("segmentation", "cross_interaction", "multi_scale", "reintegration", "fusion")
+Ablation = Literal["segmentation", "cross_interaction", "multi_scale", "reintegration", "fusion"]
 
 
 def build_orsanet(
@@ -156,15 +157,16 @@ def orsanet_parts(
         reintegration="reintegration" not in without,
         multi_scale="multi_scale" not in without,
     )
-    guided = "segmentation" not in without
-    sample, fusion = _guidance(sizes, semantic_prior) if guided else (nn.Identity(), Unguided())
+    guided, fused = "segmentation" not in without, "fusion" not in without
+    sample, guidance = _guidance(sizes, semantic_prior) if guided else (nn.Identity(), Unguided())
+    as_wide = landmark == width or not fused
     return {
         "ir_back": IRBackbone(sizes.stages, sizes.stem_stride),
         "ir_layer": nn.Linear(token_channels, width),
         "seg_sample": sample,
-        "seg_fusion": fusion,
-        "landmark_sample": nn.Identity() if landmark == width else nn.Conv2d(landmark, width, 1),
-        "pyramid_fuse": PyramidFusion(width, sizes.depth, form, drop_ratio=0.1),
+        "seg_fusion": guidance,
+        "landmark_sample": nn.Identity() if as_wide else nn.Conv2d(landmark, width, 1),
+        "pyramid_fuse": PyramidFusion(width, sizes.depth, form, 0.1) if fused else Unfused(),
         "se_block": SEBlock(width),
         "head": ClassifierHead(width, num_classes),
         "token_layout": sizes.token_layout,
@@ -186,6 +188,14 @@ class Unguided(nn.Module):
     def forward(self, x: Tensor, semantic: Tensor) -> Tensor:
         """Return x as it is."""
         return x
+
+
+class Unfused(nn.Module):
+    """MCM left out: landmarks are not looked at."""
+
+    def forward(self, image: Tensor, landmark: Tensor) -> Tensor:
+        """Return the mean (B, D) of the image tokens (B, 49, D)."""
+        return image.mean(dim=1)
 
 
 class SEBlock(nn.Module):

@@ -20,11 +20,11 @@ from occlufer.digest import file_sha256
 from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FaceParser, open_parser
 from occlufer.schema import FACE_PARTS, LANDMARK_MIRROR
 
+from .imagenet import by_imagenet
+
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 # LaPa's eleven classes; ours goes on with "occluder".
 PART_NAMES = FACE_PARTS[:11]
 BUILT_IN_MAPS = "part maps of the built-in parser"
@@ -170,8 +170,7 @@ def normalised(pictures: Pictures, side: int) -> Tensor:
     images = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255
     if images.shape[-1] != side:
         images = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
-    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
-    return (images - mean) / std
+    return by_imagenet(images)
 
 
 def _numpy(x: Tensor) -> Floats:

@@ -12,7 +12,7 @@ from torch import Tensor
 from occlufer.digest import file_sha256
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES, FaceParser
 
-from .priors import IMAGENET_MEAN, IMAGENET_STD
+from .imagenet import by_imagenet
 from .segface import CELEBA_CLASSES, INPUT_PX, LAPA_CLASSES, SegFace, read_segface
 
 # A face takes some 50 MB on its way through.
@@ -111,8 +111,7 @@ def area_mean(maps: Tensor, side: int) -> Tensor:
 def _parse(model: SegFace, faces_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     # Copied: torch takes no array that is read-only or runs backwards.
     pixels = torch.from_numpy(np.array(faces_rgb, order="C")).permute(0, 3, 1, 2) / 255
-    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_STD))
-    probabilities = model((pixels - mean) / std).softmax(dim=1)
+    probabilities = model(by_imagenet(pixels)).softmax(dim=1)
     # Averaged after the softmax: a cell's mean logit says nothing of how much of it is what.
     maps: NDArray[np.float32] = area_mean(to_parsed(probabilities), MAP_PX).numpy()
     return maps

@@ -86,7 +86,13 @@ def shared(checkpoint: Path) -> SharedORSANet:
     The card that the run wrote beside it goes with it.
     Raises MissingError or UsageError as `load_checkpoint` does.
     """
-    state = load_checkpoint(checkpoint)
+    model = model_of(load_checkpoint(checkpoint))
+    model.card = read_card(checkpoint.with_name(CARD_NAME))
+    return model
+
+
+def model_of(state: dict[str, Any]) -> SharedORSANet:
+    """Return the model of what `load_checkpoint` has returned, in evaluation mode, cardless."""
     config = state["config"]
     model = SharedORSANet(
         num_classes=len(state["labels"]),
@@ -99,6 +105,5 @@ def shared(checkpoint: Path) -> SharedORSANet:
     )
     trained = {n: x for n, x in state["model"].items() if not n.startswith(FROZEN_NAMES)}
     model.load_state_dict(trained)
-    model.card = read_card(checkpoint.with_name(CARD_NAME))
     model.eval()
     return model

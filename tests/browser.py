@@ -149,6 +149,11 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._tell("Emulation.setDeviceMetricsOverride", size)
 
+    def prefer(self, scheme: str, media: str = "") -> None:
+        """Prefer "light" or "dark", on the screen or, if `media` is "print", on paper."""
+        wish = {"name": "prefers-color-scheme", "value": scheme}
+        self._tell("Emulation.setEmulatedMedia", {"features": [wish], "media": media})
+
     def press(self, key: str) -> None:
         """Press a key and let it go: "5", "a", "Enter", "Control+Enter"."""
         *held, name = key.split("+")

@@ -242,7 +242,7 @@ def test_what_comes_next_around_adjudication(
         made = SetStage("publish", (), {}, lambda _: [], watches=("votes",))
         publish = SimpleNamespace(stage=lambda _: made)
         monkeypatch.setattr(status_module, "import_module", lambda _: publish)
-        run_stage(made, workspace, 1)
+        run_stage(made, workspace)
         assert told()[0].startswith("nothing")
         catalog.log_answers([dataclasses.replace(decided, annotation=6)], ADJUDICATION)
         assert told()[0] == "run `occlufer build`"

@@ -7,8 +7,9 @@ import dataclasses
 import hashlib
 import importlib
 import shutil
+import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 import occlufer.build
 from occlufer.build import BuildSummary, build, check
 from occlufer.builders.documents import DOCUMENTS
+from occlufer.catalog import Catalog
 from occlufer.config import DEFAULT_CONFIG, BuildConfig, DedupConfig, SourceConfig, SplitConfig
 from occlufer.errors import MissingError
+from occlufer.outcome import Outcome, outcomes
 from occlufer.pipeline import STAGE_MODULES, STAGES, stages_before
 from occlufer.schema import LABELS
 
@@ -109,6 +112,25 @@ def test_the_list_of_what_was_left_out_is_exactly_the_rest(
     assert reasons.pop("unlabelled") == built.unlabelled
     assert reasons == built.rejected
     assert all(row["stage"] in ("gather", *STAGES) for row in rest)
+
+
+def test_the_account_holds_no_list_of_all_records(
+    two_sources: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[weakref.ref[Outcome]] = []
+    most = 0
+
+    def watched(catalog: Catalog) -> Iterator[Outcome]:
+        nonlocal most
+        for outcome in outcomes(catalog):
+            given.append(weakref.ref(outcome))
+            yield outcome
+            most = max(most, sum(known() is not None for known in given))
+
+    monkeypatch.setattr(occlufer.build, "outcomes", watched)
+    assert build(two_sources).files_read == 15
+    assert len(given) >= 15
+    assert most <= 2  # the one at hand, and the one before it
 
 
 def test_a_build_of_two_folders_keeps_and_drops_what_it_should(two_sources: BuildConfig) -> None:

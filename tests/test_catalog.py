@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occlufer.build import build
 from occlufer.catalog import LATER_TABLES, SCHEMA_VERSION, TABLES, Catalog
 from occlufer.change_log import CHANGE_LOG, Mark
+from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import OccluferError, UsageError
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.vote_log import GIVEN, LABELLING, VOTE_LOG, Answer, Project
@@ -97,6 +101,22 @@ def test_the_record_of_the_lowest_rank_then_id_speaks_for_an_image(catalog: Cata
     assert [(i, [r.id for r in rs]) for i, rs in catalog.holders()] == [
         ("i", ["s/b", "t/z", "s/a"])
     ]
+
+
+HELD = st.lists(st.tuples(st.sampled_from("xyz") | st.none(), st.integers(0, 2)), max_size=9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(HELD)
+def test_owners_of_shared_images_are_those_of_a_plain_count(
+    held: list[tuple[str | None, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        opened = Catalog(Path(folder) / "c.sqlite")
+        opened.put_records(record(f"{n}", image, rank) for n, (image, rank) in enumerate(held))
+        shared = {image: rs[0].id for image, rs in opened.holders() if len(rs) > 1}
+        assert opened.owners_of_shared() == shared
+        opened.close()
 
 
 def test_a_rejected_record_holds_no_image(catalog: Catalog) -> None:
@@ -206,6 +226,77 @@ def test_results_replaced_are_the_new_ones_and_a_change_only_where_they_differ(
         assert (catalog.revisions(["s"])["s"] > revision) == (before != after)
         assert [result.value for result in catalog.results("other")] == [{"n": 9}]
         catalog.close()
+
+
+# Tables with a row for every image. Of the small ones, marks and fingerprints, all may be read.
+LARGE = re.compile(r"\b(?:SCAN|SEARCH) (?:records|results|changes|answers|r|p)\b(.*)")
+# A place in an index that a few rows have: what else is said of them narrows it no further.
+FEW_ROWS = re.compile(r"\((?:stage=\? AND image=\?|image=\?|id=\?|<expr>=\?).*\)$")
+
+
+def goes_through_a_table(plan: list[str]) -> bool:
+    """Return whether SQLite would read all rows of a large table, or all of a stage or a source."""
+    steps = [found[1] for step in plan if (found := LARGE.search(step))]
+    return any(not FEW_ROWS.search(step) for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("step", "whole"),
+    [
+        ("SCAN records", True),
+        ("SCAN records USING COVERING INDEX records_by_image", True),
+        ("SEARCH records USING INDEX records_by_image (image>?)", True),
+        ("SEARCH results USING PRIMARY KEY (stage=?)", True),
+        ("SEARCH p USING PRIMARY KEY (stage=? AND image=?)", False),
+        ("SEARCH records USING INDEX records_by_image (image=?)", False),
+        ("SCAN marks", False),
+    ],
+)
+def test_a_plan_that_reads_a_large_table_is_told_from_one_that_does_not(
+    step: str, whole: bool
+) -> None:
+    assert goes_through_a_table([step]) == whole
+
+
+def test_no_query_that_a_build_repeats_for_its_images_reads_a_whole_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    opened = Catalog._open
+    last = [""]
+
+    def listen(statement: str) -> None:
+        # A change is told of once more by each of its triggers, row by row.
+        if statement == last[0] and not statement.startswith("SELECT"):
+            return
+        last[0] = statement
+        shape = re.sub(r"'(?:[^']|'')*'|\b\d+\b", "?", statement)
+        shape = re.sub(r"\?(?:,\?)+", "?, ...", shape)
+        asked[shape] += 1
+        examples.setdefault(shape, statement)
+
+    def open_and_listen(self: Catalog) -> None:
+        opened(self)
+        self._db.set_trace_callback(listen)
+
+    monkeypatch.setattr(Catalog, "_open", open_and_listen)
+    workspace = tmp_path / "workspace"
+    for count in (60, 64):  # the second build follows what the first one has left
+        source = SourceConfig("synthetic", "drawn", {"count": count})
+        build(BuildConfig((source,), tmp_path / "occlu_fer", workspace, workers=1))
+    monkeypatch.undo()
+    with sqlite3.connect(workspace / "catalog.sqlite") as db:
+        plans = {
+            shape: [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            for shape, statement in examples.items()
+            if statement.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE")
+        }
+    whole = {shape: asked[shape] for shape, plan in plans.items() if goes_through_a_table(plan)}
+    often = {shape for shape in plans if asked[shape] > 60}
+    assert len(often) >= 5  # it would prove nothing of a build that asks for no image
+    assert whole  # nor of plans that cannot be read
+    assert {shape: times for shape, times in whole.items() if times > 30} == {}
 
 
 def test_a_damaged_catalog_is_named_with_a_way_out(tmp_path: Path) -> None:

@@ -53,7 +53,9 @@ print("loaded:", *sorted(sys.modules))
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["build", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["build", "--help"], ["--version"], ["completion", "bash"]]
+)
 def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     command = [sys.executable, "-c", LOOK, *arguments]
     done = subprocess.run(

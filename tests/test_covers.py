@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.builders.covers import COVERED_FROM, PEAK_SHARE, covers
+from occlufer.builders.covers import DOUBT_POWER, PEAK_SHARE, covers
 from occlufer.builders.parser.parse import ParsedFace
 from occlufer.builders.regions import region_polygons, region_weights
 from occlufer.builders.synthetic import MEAN_FACE68
@@ -111,10 +111,10 @@ def test_shares_are_what_the_sums_say(seed: int) -> None:
         by_type = dict.fromkeys(OCCLUSION_TYPES, 0.0)
         for row, column in np.argwhere(weights > 0):
             place = classes[FIRST_TYPE:, row, column]
-            if place.sum() > COVERED_FROM:
-                for number, kind in enumerate(OCCLUSION_TYPES):
-                    share = float(place[number] / place.sum())
-                    by_type[kind] += float(weights[row, column]) * share
+            covered = float(place.sum()) ** DOUBT_POWER
+            for number, kind in enumerate(OCCLUSION_TYPES):
+                share = float(place[number] / place.sum())
+                by_type[kind] += float(weights[row, column]) * share * covered
         for kind, summed in by_type.items():
             assert found[region][kind] == pytest.approx(summed / weights.sum(), abs=1e-4)
 

@@ -61,7 +61,7 @@ def found(
     whole = partial(cluster_samples, settings=config, groups=known)
     update = partial(dedup.follow, settings=config, groups=known)
     params = {**dedup.params(config), "known": known}
-    run_stage(FollowingStage("dedup", dedup.AFTER, params, whole, update), workspace, 1)
+    run_stage(FollowingStage("dedup", dedup.AFTER, params, whole, update), workspace)
     return {result.image: result for result in workspace.catalog.results("dedup")}
 
 
@@ -337,9 +337,9 @@ def test_what_was_searched_before_is_not_searched_again(
     searched: list[int] = []
     search = arrivals.near_edges
 
-    def counted(table: Any, limits: Any, among: Any, new: Any, rank: Any) -> Any:
+    def counted(table: Any, limits: Any, among: Any, new: Any, rank: Any, remote: Any) -> Any:
         searched.append(int(new.sum()))
-        return search(table, limits, among, new, rank)
+        return search(table, limits, among, new, rank, remote)
 
     monkeypatch.setattr(arrivals, "near_edges", counted)
     first = found(workspace)

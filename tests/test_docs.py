@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
+from blocks import blocks
+from PIL import Image
 
 from occlufer.builders.columns import features
 from occlufer.builders.sources.adapters import ADAPTERS
@@ -21,6 +26,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURE = ROOT / "docs" / "pictures" / "occlufer.png"
 # These have no default that a file could state as it is.
 LISTS = {"raf_db_occlu", "ferplus_occlu", "affectnet_occlu"}
 WITHOUT_STATED_DEFAULT = LISTS | {
@@ -93,10 +99,80 @@ def test_every_link_in_the_documentation_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_readme_names_every_command() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_commands_shows_a_call_of_each() -> None:
+    (calls,) = [b.text for b in blocks(ROOT / "docs/commands.md") if b.language == "sh"]
     for name in COMMANDS:
-        assert f"occlufer {name}" in text
+        assert f"occlufer {name} " in calls, name
+
+
+def script(path: str) -> Any:
+    """Return a script that makes a page, as a module."""
+    spec = importlib.util.spec_from_file_location(f"_{Path(path).stem}", ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for themselves
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "maker"),
+    [("docs/commands.md", "docs/commands.py"), ("README.md", "benchmarks/_table.py")],
+    ids=["commands", "ratios"],
+)
+def test_what_is_generated_is_current(page: str, maker: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert script(maker).written(text) == text, "run `make docs`"
+
+
+def test_the_table_of_ratios_takes_the_newest_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = script("benchmarks/_table.py")
+    row = table.RATIOS[-1]
+    for day, value in (("2026-01-01", 3.0), ("2026-01-02", 2.0)):
+        figures = {"bars": [{"what": row.bar, "value": value}]}
+        (tmp_path / f"{row.benchmark}-{day}-2-cores.json").write_text(json.dumps(figures))
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    assert table.value(row) == 0.5
+    with pytest.raises(SystemExit, match="found no bar 'another'"):
+        table.value(dataclasses.replace(row, bar="another"))
+    assert [table.shown(n) for n in (0.94, 6.97, 616.6, 39325.5)] == [
+        "0.94",
+        "7.0",
+        "617",
+        "39 326",
+    ]
+
+
+def test_the_picture_is_what_the_script_draws(tmp_path: Path) -> None:
+    script("examples/picture.py").main(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as new, Image.open(PICTURE) as kept:
+        assert new.size == kept.size
+        pairs = np.asarray(new.convert("RGB"), float), np.asarray(kept.convert("RGB"), float)
+    # Other versions of Pillow choose another palette, and shape letters otherwise.
+    assert np.abs(pairs[0] - pairs[1]).mean() < 3
+    assert PICTURE.stat().st_size < 400_000
+
+
+def test_the_index_names_every_page() -> None:
+    text = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\((\w+\.md)", text))
+    assert linked == {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+
+
+# What speaks of the released code and does as it does, or only passes on what differs.
+AS_RELEASED = {"segface", "mobilefacenet"}
+
+
+def test_every_module_that_departs_from_the_released_code_has_its_row() -> None:
+    word = re.compile(r"released (?:code|model|form|reshape|recipe|ORSANet|dataset)|paper's Eq")
+    texts = {p.stem: p.read_text(encoding="utf-8") for p in (ROOT / "orsanet").glob("*.py")}
+    named = {name for name, text in texts.items() if word.search(" ".join(text.split()))}
+    page = (ROOT / "docs/differences.md").read_text(encoding="utf-8")
+    assert named - AS_RELEASED <= set(re.findall(r"`(\w+)\.py`", page))
+    assert set(re.findall(r"`(\w+)\.py`", page)) <= set(texts)
 
 
 @pytest.mark.parametrize("kind", ADAPTERS)

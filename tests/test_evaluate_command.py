@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +15,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 from occlufer.build import BuildSummary
 from occlufer.cli import main
 from occlufer.orsanet.author_checkpoint import NEVER_RUN as NEVER_RUN_NAMES
+from occlufer.orsanet.checkpoint import load_checkpoint
+from occlufer.orsanet.config import config_from_preset
 from occlufer.orsanet.evaluation.costs import NEVER_RUN
-from occlufer.orsanet.evaluation.models import read_faces
+from occlufer.orsanet.evaluation.faces import read_faces
 from occlufer.orsanet.export import export_onnx
+from occlufer.orsanet.model import ORSANet, Priors
 from occlufer.orsanet.see import see
 from occlufer.orsanet.sharing import shared
+from occlufer.orsanet.train import baseline_train
 from occlufer.schema import LABELS
 
 REAL_DATA = Path(
@@ -153,6 +159,35 @@ def test_without_what_is_near_its_training_a_model_has_a_figure_of_its_own(
     done = run_cli("evaluate", table, *where[:3], "nowhere", cwd=tmp_path)
     assert done.returncode == 3
     assert "nowhere: no such folder, expected the training pictures" in done.stderr
+
+
+def test_the_page_shows_the_worst_mistakes_by_what_covers_the_face(
+    built: BuildSummary, validation: list[dict[str, Any]], tmp_path: Path, run_cli: Run
+) -> None:
+    with (tmp_path / "mine.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *LABELS])
+        for place, row in enumerate(validation):
+            shares = np.full(8, 0.01)
+            shares[(row["label"] + place % 2) % 8] = 0.5 + place / 1000
+            writer.writerow([row["sha256"], *shares / shares.sum()])
+    done = run_cli("evaluate", "mine.csv", "--data", built.out, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "evaluation/evaluation.html").read_text(encoding="utf-8")
+    for kind in {kind for row in validation for kind in row["occlusion_types"]}:
+        wrong = [
+            place
+            for place, row in enumerate(validation)
+            if kind in row["occlusion_types"] and place % 2
+        ]
+        expected = [
+            f"{LABELS[validation[place]['label']]}, told "
+            f"{LABELS[(validation[place]['label'] + 1) % 8]}"
+            for place in reversed(wrong)
+        ]
+        (part,) = re.findall(rf"covered by {kind}: .*?</details>", page) or [""]
+        told = re.findall(r"<figcaption>(.*?) 0\.\d\d</figcaption>", part)
+        assert told == expected[:24]
 
 
 FUNCTIONS = """
@@ -353,19 +388,63 @@ def test_what_is_published_and_never_run_is_counted_by_the_authors_shapes() -> N
     assert sum(int(np.prod(shapes[name])) for name in learned) == NEVER_RUN
 
 
+@pytest.fixture(scope="module")
+def trained(built: BuildSummary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch."""
+    folder = tmp_path_factory.mktemp("evaluate") / "run"
+    baseline_train(config_from_preset("demo", built.out, folder, epochs=1))
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_is_opened_once_and_each_sample_goes_through_its_model_once(
+    built: BuildSummary,
+    trained: Path,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, passed = list[Path](), list[int]()
+    features = ORSANet.features
+
+    def load(path: Path) -> dict[str, Any]:
+        opened.append(path)
+        state: dict[str, Any] = load_checkpoint(path)
+        return state
+
+    def counted(self: ORSANet, images: torch.Tensor, priors: Priors | None = None) -> torch.Tensor:
+        if torch.is_inference_mode_enabled():  # the pages' attention needs gradients
+            passed.append(len(images))
+        found: torch.Tensor = features(self, images, priors)
+        return found
+
+    for module in ("evaluation.runs", "sharing"):
+        monkeypatch.setattr(f"occlufer.orsanet.{module}.load_checkpoint", load)
+    monkeypatch.setattr(ORSANet, "features", counted)
+    out = tmp_path / "evaluation"
+    assert main(["evaluate", str(trained), "--data", str(built.out), "--out", str(out)]) == 0
+    assert (out / "features.png").is_file()
+    assert opened == [trained / "best.pt"]
+    assert sum(passed) == len(validation)
+
+
 @pytest.mark.slow
 def test_a_run_has_the_accuracy_that_its_training_has_written(
-    built: BuildSummary, tmp_path: Path, run_cli: Run
+    built: BuildSummary, trained: Path, tmp_path: Path, run_cli: Run
 ) -> None:
-    train = ["baseline-train", "--data", built.out, "--out", "run", "--epochs", "1"]
-    assert run_cli(*train, cwd=tmp_path).returncode == 0
+    (tmp_path / "run").symlink_to(trained)
     done = run_cli("evaluate", "run", "--data", built.out, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    trained = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
-    assert found["slices"]["all"]["accuracy"]["value"] == pytest.approx(trained["accuracy"])
-    assert [row[:-1] for row in found["confusion_matrix"]] == trained["confusion_matrix"]
+    written = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    assert found["slices"]["all"]["accuracy"]["value"] == pytest.approx(written["accuracy"])
+    assert [row[:-1] for row in found["confusion_matrix"]] == written["confusion_matrix"]
     assert 0 <= found["calibration_error"] <= 1
+    page = (tmp_path / "evaluation/evaluation.html").read_text(encoding="utf-8")
+    wrong = len(re.findall(r"<figcaption>\w+, told \w+ 0\.\d\d</figcaption>", page))
+    assert wrong == page.count(">what speaks for it</figcaption>") > 0
+    with Image.open(tmp_path / "evaluation/features.png") as drawn:
+        assert drawn.size == (620, 500)
     again = run_cli("evaluate", "run", "--data", built.out, "--subset", "index", cwd=tmp_path)
     assert again.returncode == 3
     exported(tmp_path / "run", built, tmp_path / "run.onnx")

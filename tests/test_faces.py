@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.builders.cut import CROP_PX, cut_out, cut_square
-from occlufer.builders.detectors import YUNET_FILES, Face, open_detector
+from occlufer.builders.detectors import YUNET_FILES, Detector, Face, open_detector
 from occlufer.builders.faces import find_faces, main_face
 from occlufer.builders.pixels import decode_rgb
 from occlufer.builders.synthetic import FacePlan, draw_face
@@ -42,7 +42,9 @@ def found(
     image = store.put(data)
     owner = Record("s/1", "s", "1", Facts(content=content), image)
     item = ImageItem(image, owner, {}, store)
-    result = find_faces(item, detect=lambda pixels: faces, min_score=0.5, crop_margin=margin)
+    result = find_faces(
+        item, detector=Detector("fake", "", lambda pixels: faces), min_score=0.5, crop_margin=margin
+    )
     assert result.reject is None
     return dict(result.value)
 

@@ -171,7 +171,7 @@ def from_nothing(
     with open_workspace(folder) as workspace:
         for record in reversed(records):
             put(workspace, textured, record)
-        run_stage(stage, workspace, 1)
+        run_stage(stage, workspace)
         return results(workspace)
 
 
@@ -195,10 +195,10 @@ def test_following_ends_where_a_build_from_nothing_does(
     stage = stage_of(groups, **changed)
     with open_workspace(folder / "followed") as workspace:
         change(workspace, textured, list(first))
-        run_stage(stage, workspace, 1)
+        run_stage(stage, workspace)
         for number, step in enumerate(steps):
             change(workspace, textured, step)
-            run_stage(never_whole(stage), workspace, 1)
+            run_stage(never_whole(stage), workspace)
             records = list(workspace.catalog.records())
             found = from_nothing(folder / str(number), textured, records, stage)
             assert results(workspace) == found
@@ -223,14 +223,14 @@ def record(number: int, name: str = "", subject: str | None = None) -> Record:
 def followed(workspace: Workspace, textured: Textured) -> Workspace:
     """A workspace with ten samples whose results are known."""
     change(workspace, textured, [record(i) for i in range(10)])
-    run_stage(stage_of({}, **TIGHT), workspace, 1)
+    run_stage(stage_of({}, **TIGHT), workspace)
     return workspace
 
 
 def ends_as_from_nothing(workspace: Workspace, textured: Textured) -> bool:
     """Run the stage, and return whether its results are those of a new workspace."""
     stage = stage_of({}, **TIGHT)
-    run_stage(stage, workspace, 1)
+    run_stage(stage, workspace)
     records = list(workspace.catalog.records())
     folder = workspace.folder.with_name("nothing")
     return results(workspace) == from_nothing(folder, textured, records, stage)
@@ -261,7 +261,7 @@ def test_a_kill_at_any_moment_changes_nothing_in_the_end(
     with monkeypatch.context() as patch:
         patch.setattr(work, name, killed)
         with pytest.raises(KeyboardInterrupt):
-            run_stage(stage_of({}, **TIGHT), followed, 1)
+            run_stage(stage_of({}, **TIGHT), followed)
     assert results(followed) == before
     assert ends_as_from_nothing(followed, textured)
 
@@ -300,7 +300,7 @@ def test_a_damaged_index_is_made_anew(
     change(followed, textured, [record(i) for i in range(10, NUMBERS)])
     assert ends_as_from_nothing(followed, textured)
     followed.catalog.forget_records(["s0/4"])
-    assert run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1) > 0
+    assert run_stage(never_whole(stage_of({}, **TIGHT)), followed) > 0
 
 
 def test_an_index_of_another_workspace_is_not_followed(
@@ -308,7 +308,7 @@ def test_an_index_of_another_workspace_is_not_followed(
 ) -> None:
     with open_workspace(tmp_path / "other") as other:
         change(other, textured, [record(i) for i in range(5, NUMBERS)])
-        run_stage(stage_of({}, **TIGHT), other, 1)
+        run_stage(stage_of({}, **TIGHT), other)
         shutil.rmtree(followed.folder / "dedup")
         shutil.copytree(other.folder / "dedup", followed.folder / "dedup")
     followed.catalog.forget_records(["s0/4"])
@@ -320,7 +320,7 @@ def test_an_index_of_samples_that_are_gone_is_made_anew(
 ) -> None:
     monkeypatch.setattr(dedup, "SPARE_ROWS", 0)
     followed.catalog.forget_records([f"s0/{i}" for i in range(8)])
-    run_stage(stage_of({}), followed, 1)
+    run_stage(stage_of({}), followed)
     with open_index(followed.folder / "dedup", dedup.rules(followed, DedupConfig())) as index:
         assert index.hashes.count == index.count() == 2
     assert ends_as_from_nothing(followed, textured)
@@ -331,17 +331,17 @@ def test_many_changes_are_not_followed_one_by_one(
 ) -> None:
     monkeypatch.setattr(dedup, "FEW_SAMPLES", 2)
     change(followed, textured, [record(10), record(11)])
-    run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+    run_stage(never_whole(stage_of({}, **TIGHT)), followed)
     change(followed, textured, [record(i) for i in (12, 13, 14)])
     with pytest.raises(AssertionError, match="not followed"):
-        run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+        run_stage(never_whole(stage_of({}, **TIGHT)), followed)
 
 
 def test_a_change_writes_no_result_but_those_it_touches(
     followed: Workspace, textured: Textured
 ) -> None:
     change(followed, textured, [record(0, "again")])
-    touched = run_stage(never_whole(stage_of({}, **TIGHT)), followed, 1)
+    touched = run_stage(never_whole(stage_of({}, **TIGHT)), followed)
     assert 1 <= touched < 10
     before = followed.catalog.revisions(["dedup"])
     assert ends_as_from_nothing(followed, textured)

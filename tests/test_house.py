@@ -182,3 +182,12 @@ def test_no_tracked_file_is_large() -> None:
 
 def test_tests_are_found_without_a_package() -> None:
     assert not (ROOT / "tests" / "__init__.py").exists()
+
+
+def test_the_hooks_before_a_commit_are_the_commands_of_make_check() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    commands = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"^ +entry: (.*)$", hooks, re.MULTILINE) == commands
+    assert re.findall(r"repo: (.*)$", hooks, re.MULTILINE) == ["local"]  # nothing is fetched

@@ -120,7 +120,7 @@ def take(workspace: Workspace, step: Any, params: tuple[int, int, int]) -> tuple
 
 def run(workspace: Workspace, wanted: list[Stage]) -> None:
     for stage in wanted:
-        run_stage(stage, workspace, 1)
+        run_stage(stage, workspace)
 
 
 def killed(workspace: Workspace, wanted: list[Stage], how: Killed) -> None:
@@ -236,7 +236,7 @@ def test_a_stage_that_comes_to_stand_on_others_asks_for_all_images(
     put(workspace, "u", "v")
     run(workspace, line((0, 0, 0)))
     asked.clear()
-    run_stage(ImageStage("c", ("faces",), (), {"p": 0}, work), workspace, 1)
+    run_stage(ImageStage("c", ("faces",), (), {"p": 0}, work), workspace)
     assert asked == [None]
 
 

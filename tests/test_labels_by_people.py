@@ -124,27 +124,27 @@ def test_a_missing_file_of_gold_is_named_once_the_labels_are_due(
     labels = stage(asking(gold=path, coverage=coverage))  # the names for it come from a build
     put(workspace, a="anger")
     with pytest.raises(MissingError, match=r"none\.csv: no such file; \[annotation\] gold names"):
-        run_stage(labels, workspace, 1)
+        run_stage(labels, workspace)
     path.write_text("record,label\nfaces/a,fear\n", encoding="utf-8")
-    run_stage(stage(asking(gold=path, coverage=0.0)), workspace, 1)
+    run_stage(stage(asking(gold=path, coverage=0.0)), workspace)
     assert workspace.catalog.value("labels", "a")["label"] == "fear"
 
 
 def test_while_answers_are_missing_no_sample_is_called_unlabelled(workspace: Workspace) -> None:
     put(workspace, a=None, b="fear")
     # What the sources alone came to, before people were asked, is no outcome either.
-    run_stage(stage(dataclasses.replace(asking(), labels="source")), workspace, 1)
+    run_stage(stage(dataclasses.replace(asking(), labels="source")), workspace)
     assert [one.stage for one in outcomes(workspace.catalog)] == ["labels", ""]
     for _ in range(2):  # or a second build would pass
         with pytest.raises(GateError, match="0 of 2 samples labelled"):
-            run_stage(stage(asking(overlap=1)), workspace, 1)
+            run_stage(stage(asking(overlap=1)), workspace)
         reasons = [one.reject and one.reject.reason for one in outcomes(workspace.catalog)]
         assert reasons == ["unfinished", "unfinished"]
     log(workspace, answer("a", "rater_01", "fear"), answer("b", "rater_01", "fear"))
-    assert run_stage(stage(asking(overlap=1)), workspace, 1) == 2
-    assert run_stage(stage(asking(overlap=1)), workspace, 1) == 0
+    assert run_stage(stage(asking(overlap=1)), workspace) == 2
+    assert run_stage(stage(asking(overlap=1)), workspace) == 0
     with pytest.raises(GateError, match="0 of 2 samples labelled"):  # though nothing is to be done
-        run_stage(stage(asking(overlap=2)), workspace, 1)
+        run_stage(stage(asking(overlap=2)), workspace)
 
 
 def test_what_all_its_raters_have_skipped_says_so(workspace: Workspace) -> None:

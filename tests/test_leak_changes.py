@@ -137,9 +137,9 @@ def not_followed(workspace: Workspace, state: str) -> Iterator[Result]:
 def run(workspace: Workspace, stage: FollowingStage, validating: Splits) -> bool:
     """Run all stages, and return whether the gate has let the build go on."""
     for before in before_leaks(validating):
-        run_stage(before, workspace, 1)
+        run_stage(before, workspace)
     try:
-        run_stage(stage, workspace, 1)
+        run_stage(stage, workspace)
     except GateError:
         return False
     return True
@@ -254,9 +254,9 @@ def test_one_more_is_compared_and_no_other_result_written(followed: Workspace) -
     change(followed, [record("2", 2)])
     stage = dataclasses.replace(leaks_stage(NARROW, frozenset()), whole=not_followed)
     for before in before_leaks(frozenset({4})):
-        run_stage(before, followed, 1)
+        run_stage(before, followed)
     with pytest.raises(GateError, match=r"s0/1 and s0/4 of our validation"):
-        run_stage(stage, followed, 1)
+        run_stage(stage, followed)
     images = [r.image for r in followed.catalog.results_with_hits()]
     assert images == ["image01", "image02"]
 
@@ -305,13 +305,13 @@ def test_without_dedup_s_index_all_samples_are_searched(
 ) -> None:
     change(followed, [record("2", 2)])
     for before in before_leaks(frozenset({4})):
-        run_stage(before, followed, 1)
+        run_stage(before, followed)
     damage(followed.folder / "dedup")
     stage = leaks_stage(NARROW, frozenset())
     with pytest.raises(AssertionError, match="not followed"):
-        run_stage(dataclasses.replace(stage, whole=not_followed), followed, 1)
+        run_stage(dataclasses.replace(stage, whole=not_followed), followed)
     with pytest.raises(GateError):
-        run_stage(stage, followed, 1)
+        run_stage(stage, followed)
     agrees(followed, NARROW, went_on=False)
 
 
@@ -319,7 +319,7 @@ def test_before_dedup_has_run_all_samples_are_searched(followed: Workspace) -> N
     change(followed, [record("2", 2)])
     stage = dataclasses.replace(leaks_stage(NARROW, frozenset()), whole=not_followed)
     with pytest.raises(AssertionError, match="not followed"):
-        run_stage(stage, followed, 1)
+        run_stage(stage, followed)
 
 
 @pytest.mark.parametrize("bound", ["dedup.FEW_SAMPLES", "leak_changes.FEW_SCANS"])
@@ -366,4 +366,4 @@ def test_the_gate_reads_no_result_without_a_hit(
     with monkeypatch.context() as patch:
         patch.setattr(followed.catalog, "results", none)
         with pytest.raises(GateError):
-            run_stage(leaks_stage(NARROW, frozenset()), followed, 1)
+            run_stage(leaks_stage(NARROW, frozenset()), followed)

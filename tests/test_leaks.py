@@ -245,18 +245,23 @@ def test_test_pictures_among_the_sources_and_what_is_like_them_never_train(
     assert "train" in found.values()
 
 
-def test_a_copy_of_a_test_picture_that_no_group_holds_fails_the_build(
+def test_what_is_near_a_test_picture_validates_though_no_group_holds_both(
     config: BuildConfig, tmp_path: Path, textured: Textured, encoded: Encoded, write_tree: Write
 ) -> None:
     leaked = trained(config)
     covered = half_covered(pixels_of(config, leaked), textured(77))
     folder = write_set(tmp_path / "test", {"anger/t.png": covered}, encoded, write_tree)
     config = with_test_source(config, folder, dedup=DedupConfig(group_size=1))
-    with pytest.raises(GateError, match=rf"faces/{leaked} and rival/anger/t.png of rival test"):
-        build(config)
+    build(config)
+    found = splits(config)
+    assert found[f"faces/{leaked}"] == "validation"
+    assert "train" in found.values()
+    with open_workspace(config.workspace) as workspace:
+        groups = {r.image: r.value["group"] for r in workspace.catalog.results("dedup")}
+    assert len(set(groups.values())) == COUNT + 1
 
 
-def test_our_own_validation_is_held_against_training_too(
+def test_training_is_not_like_our_own_validation_though_groups_are_capped(
     config: BuildConfig, textured: Textured, encoded: Encoded, write_tree: Write
 ) -> None:
     folder = Path(config.sources[0].settings["path"])
@@ -266,9 +271,12 @@ def test_our_own_validation_is_held_against_training_too(
     }
     write_tree(folder, siblings)
     assert build(config).published == 2 * COUNT
-    apart = dataclasses.replace(config, dedup=DedupConfig(group_size=1))
-    with pytest.raises(GateError, match="of our validation"):
-        build(apart)
+    build(dataclasses.replace(config, dedup=DedupConfig(group_size=1)))
+    found = splits(config)
+    assert len(set(found.values())) == 2
+    for i in range(COUNT):
+        pair = (f"faces/{LABELS[i % 3]}/{kind}{i}.png" for kind in "ps")
+        assert len({found[name] for name in pair}) == 1
 
 
 # Registering --------------------------------------------------------------------------------------
@@ -408,6 +416,9 @@ def test_the_commands_register_list_fail_report_and_forget(
     assert run_cli("build", "--leaks", "report", cwd=tmp_path).returncode == 0
     forgotten = run_cli("leaks", "forget", "rival", "--workspace", "work", cwd=tmp_path)
     assert forgotten.stdout == "rival: forgotten in work\n"
+    none = run_cli("leaks", "list", cwd=tmp_path)
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "none is registered; sources know their own test sets\n"
     assert run_cli("build", cwd=tmp_path).returncode == 0
 
 

@@ -134,7 +134,9 @@ def test_what_is_left_out_no_longer_matters(ablation: Ablation) -> None:
         logits = model(images, Priors(landmark, maps))
         assert logits.shape == (2, 8)
         other_maps = model(images, Priors(landmark, torch.rand(2, 11, 28, 28)))
+        other_points = model(images, Priors(torch.randn(2, 68, 7, 7), maps))
     assert torch.equal(logits, other_maps) == (ablation == "segmentation")
+    assert torch.equal(logits, other_points) == (ablation == "fusion")
 
 
 def test_an_ablation_of_another_name_is_refused() -> None:

@@ -185,7 +185,7 @@ def test_the_smallest_allowed_picture_is_taken() -> None:
         (b"this is text\n" * 9, "not_an_image"),
         (saved(Image.new("RGB", (32, 32)), "GIF"), "not_an_image"),
         (saved(Image.new("RGB", (32, 32)), "TIFF"), "not_an_image"),
-        (b"\xff\xd8\xff\xe0" + bytes(40), "not_an_image"),
+        (b"\xff\xd8\xff\xe0" + bytes(40), "undecodable"),
     ],
     ids=["zero-bytes", "text", "gif", "tiff", "jpeg-marker-only"],
 )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unlike import unlike
 
 from occlufer.builders.plan import UNKNOWN, apportioned, plan, plan_table
 from occlufer.config import BuildConfig, SourceConfig, SplitConfig
@@ -144,15 +145,20 @@ def fill(workspace: Workspace, votes: dict[str, tuple[str, ...]]) -> None:
         )
         for image, said in votes.items()
     )
-    values = {"occlusion": {"types": ["hand", "mask"], "severity": 20}}
     for stage in stages_before("labels"):
         catalog.put_results(
             stage,
-            [
-                Result(image, {"group": image} if stage == "dedup" else values.get(stage, {}))
-                for image in votes
-            ],
+            [Result(image, values(image).get(stage, {})) for image in votes],
         )
+
+
+def values(image: str) -> dict[str, dict[str, Any]]:
+    """Return what the stages find out about it."""
+    return {
+        "occlusion": {"types": ["hand", "mask"], "severity": 20},
+        "hashes": {**unlike(image)},
+        "dedup": {"group": image},
+    }
 
 
 VOTES = {

@@ -258,7 +258,7 @@ def test_shards_hold_every_sample_once(
     monkeypatch.setattr(shards, "SHARD_BYTES", 200_000)
     config = dataclasses.replace(built_config, out=tmp_path / "occlu_fer")
     with open_workspace(tmp_path / "workspace") as workspace:
-        results = list(publish.publish(workspace, config))
+        results = list(publish.stage(config).function(workspace))
     import pyarrow.parquet as pq
 
     files = sorted((tmp_path / "occlu_fer/data").glob("*.parquet"))
@@ -312,7 +312,7 @@ def test_a_photograph_that_may_be_passed_on_has_a_line_with_its_author(
         )
         facts = dataclasses.replace(record.facts, evidence=told)
         workspace.catalog.put_records([dataclasses.replace(record, facts=facts)])
-        list(publish.publish(workspace, config))
+        list(publish.stage(config).function(workspace))
     data = (config.out / "ATTRIBUTION.md").read_bytes()
     (line,) = [line for line in data.decode().splitlines() if line.startswith("- ")]
     assert line == (

@@ -149,7 +149,7 @@ def test_following_ends_where_a_search_of_all_does(
         for source in ("s0", "s1"):
             workspace.catalog.start_source(source, int(source[1]), "p")
         change(workspace, first)
-        run_stage(STAGE, workspace, 1)
+        run_stage(STAGE, workspace)
         for number, step in enumerate(steps):
             change(workspace, step)
             if number in killed:
@@ -157,19 +157,19 @@ def test_following_ends_where_a_search_of_all_does(
                     patch.setattr("occlufer.change_log.put_mark", fail)
                     # Where a step changes nothing, there is nothing to follow, and no kill.
                     with contextlib.suppress(KeyboardInterrupt):
-                        run_stage(NEVER_WHOLE, workspace, 1)
+                        run_stage(NEVER_WHOLE, workspace)
                 continue
-            run_stage(NEVER_WHOLE, workspace, 1)
+            run_stage(NEVER_WHOLE, workspace)
             assert list(workspace.catalog.results("rights")) == list(find_rights(workspace))
 
 
 def test_a_change_writes_no_rights_but_those_it_touches(workspace: Workspace) -> None:
     put(workspace, ("a", "aa", "crop", "publishable"), ("b", "bb", "crop", "publishable"))
-    run_stage(STAGE, workspace, 1)
+    run_stage(STAGE, workspace)
     put(workspace, ("c", "aa", "photograph", "index_only"))
-    assert run_stage(NEVER_WHOLE, workspace, 1) == 2
+    assert run_stage(NEVER_WHOLE, workspace) == 2
     put(workspace, ("d", "bb", "crop", "blocked"))
-    assert run_stage(NEVER_WHOLE, workspace, 1) == 1
+    assert run_stage(NEVER_WHOLE, workspace) == 1
     assert workspace.catalog.passing_among(["aa", "aa.photograph", "bb"], ("rights",)) == {
         "aa",
         "aa.photograph",
@@ -199,7 +199,7 @@ def test_of_what_is_blocked_only_the_hash_is_kept(workspace: Workspace) -> None:
     assert record.facts.evidence == {
         "sha256": "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
     }
-    assert not workspace.images.folder.exists()
+    assert not (workspace.folder / "images").exists()
 
 
 def test_what_is_blocked_and_cannot_be_read_is_tried_again(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from occlufer.builders import hash_store, scan
 from occlufer.builders.edges import Limits, near_edges
-from occlufer.builders.hash_store import HashStore, ShortStoreError
+from occlufer.builders.hash_store import HashStore, StoreError
 from occlufer.builders.hash_table import ViewTable, joined_views
 from occlufer.builders.scan import rows_near
 from occlufer.builders.views import HASHED
@@ -94,5 +94,5 @@ def test_rows_come_back_as_they_were_appended(
 
 def test_a_store_that_is_too_short_is_named(tmp_path: Path) -> None:
     HashStore(tmp_path, 0).append(random_table(np.random.default_rng(0), 2))
-    with pytest.raises(ShortStoreError, match=r"views256: found 2368 bytes, expected 3552"):
+    with pytest.raises(StoreError, match=r"views256: found 2368 bytes, expected 3552"):
         HashStore(tmp_path, 3)

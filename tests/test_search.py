@@ -284,14 +284,14 @@ def test_thousands_of_equal_hashes_come_in_blocks_that_fit(
 def test_blocks_are_searched_for_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "BLOCK_PAIRS", 10_000)
     started = 0
-    run = search._Join.run
+    run = search.Join.run
 
     def counted(*arguments: object) -> object:
         nonlocal started
         started += 1
         return run(*arguments)
 
-    monkeypatch.setattr(search._Join, "run", counted)
+    monkeypatch.setattr(search.Join, "run", counted)
     blocks = blocks_of_equal_hashes(6000)
     assert started == 0
     for taken in range(1, 6):

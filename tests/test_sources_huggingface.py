@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
+from datasets.data_files import DataFilesDict, DataFilesList
 from hypothesis import HealthCheck, given
 from hypothesis import settings as fuzz_settings
 from hypothesis import strategies as st
@@ -620,6 +621,20 @@ def test_a_card_may_name_no_file_of_another_folder(tmp_path: Path, write_tree: W
         listed(path)
 
 
+def test_an_address_in_a_card_is_no_path_below_the_working_folder(
+    tmp_path: Path, write_tree: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tree(tmp_path / "d", {"README.md": b""})
+    builder = datasets.DatasetBuilder.__new__(datasets.DatasetBuilder)
+    addresses = DataFilesList(["https://example.org/faces.parquet"], [("etag",)])
+    files = DataFilesDict({"train": addresses})
+    builder.config = datasets.BuilderConfig("default", data_files=files)
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_: builder)
+    monkeypatch.chdir(path)
+    with pytest.raises(UsageError, match=r"d: its card names https://example\.org/faces\.parquet"):
+        listed(path)
+
+
 def test_a_folder_whose_path_datasets_cannot_read_is_refused_by_name(tmp_path: Path) -> None:
     parquet(tmp_path / "faces [1]", {"image": [face(0)], "label": ["sad"]})
     with pytest.raises(UsageError, match=r"faces \[1\]: `datasets` reads no folder with \[ \] in"):
@@ -927,6 +942,34 @@ def test_a_dataset_of_the_hub_is_read_and_once_there_needs_no_hub(hub: Hub, tmp_
         f"MissingError: owner/name: found revision {COMMIT} in the cache, expected {OTHER_COMMIT}, "
         "and HF_HUB_OFFLINE is set, so the Hub is not asked"
     )
+
+
+def test_a_card_of_the_hub_names_no_file_of_this_machine_or_of_another_place(
+    hub: Hub, tmp_path: Path
+) -> None:
+    private = tmp_path / "private"
+    (private / "happy").mkdir(parents=True)
+    (private / "happy/1.jpg").write_bytes(face(7))
+    dataset(0, 1).to_parquet(private / "faces.parquet")
+    shard = "data/train-00000-of-00001.parquet"
+    address = "http://{}:{}".format(*hub.server_address)
+    named = {
+        "absolute": f"{private}/faces.parquet",
+        "pictures": f"{private}/*/*.jpg",
+        "relative": f"{'../' * 12}{str(private)[1:]}/faces.parquet",
+        "address": f"{address}/datasets/owner/name/resolve/x/{shard}",
+        "another": f"hf://datasets/owner/name/{shard}",
+    }
+    for name, files in {**named, "own": "data/*.parquet"}.items():
+        card = f"---\nconfigs:\n- config_name: default\n  data_files: {files}\n---\n"
+        hub.repositories[f"owner/{name}"] = {"README.md": card.encode()}
+    hub.repositories["owner/own"][shard] = hub.repositories["owner/name"][shard]
+    asked = ({"repository": f"owner/{name}"} for name in (*named, "own"))
+    *found, own = ask_hub(hub, tmp_path, *asked)
+    assert len(own) == 2
+    for name, said in zip(named, found, strict=True):
+        assert isinstance(said, str), f"{name}: {said}"
+        assert said.startswith((f"UsageError: owner/{name}: ", f"MissingError: owner/{name}: "))
 
 
 # Published by us ----------------------------------------------------------------------------------

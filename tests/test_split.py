@@ -10,11 +10,13 @@ import math
 import random
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unlike import unlike
 
 from occlufer.builders.assign import assign_shares
 from occlufer.builders.split import BEYOND_QUOTA, stage
@@ -241,12 +243,13 @@ def fill(workspace: Workspace, samples: dict[str, Known]) -> None:
     )
     for name in stages_before("split"):
         catalog.put_results(
-            name, [Result(image, value(name, known)) for image, known in samples.items()]
+            name, [Result(image, value(name, image, known)) for image, known in samples.items()]
         )
 
 
-def value(stage_name: str, known: Known) -> dict[str, object]:
-    values: dict[str, dict[str, object]] = {
+def value(stage_name: str, image: str, known: Known) -> Mapping[str, object]:
+    values: dict[str, Mapping[str, object]] = {
+        "hashes": unlike(image),
         "occlusion": {"types": list(known.types), "severity": 10},
         "dedup": {"group": known.group},
         "labels": {"label": known.label},
@@ -268,7 +271,7 @@ NINE = {f"image{i}": Known("fear", f"g{i}") for i in range(9)}
 
 def test_what_the_quotas_leave_over_is_rejected_with_a_reason(workspace: Workspace) -> None:
     fill(workspace, NINE)
-    assert run_stage(stage(config(**EXACT)), workspace, 1) == 9
+    assert run_stage(stage(config(**EXACT)), workspace) == 9
     found = results(workspace)
     taken = Counter(result.value["split"] for result in found.values() if result.reject is None)
     assert taken == {"train": 4, "validation": 2}
@@ -282,10 +285,10 @@ def test_quotas_out_of_reach_end_the_build_and_forget_the_former_split(
     workspace: Workspace,
 ) -> None:
     fill(workspace, NINE)
-    run_stage(stage(config(**EXACT)), workspace, 1)
+    run_stage(stage(config(**EXACT)), workspace)
     more = {**EXACT, "train": counts(fear=8)}
     with pytest.raises(GateError, match=r"^split: .* falls short of fear in train by 1;"):
-        run_stage(stage(config(**more)), workspace, 1)
+        run_stage(stage(config(**more)), workspace)
     assert not results(workspace)
 
 
@@ -293,7 +296,7 @@ def test_a_test_sample_s_group_never_trains_however_short_train_is(workspace: Wo
     tested = {image: Known("fear", "same", test_set="X test") for image in ("a", "b")}
     alike = {"c": Known("fear", "same")}
     fill(workspace, {**tested, **alike, **NINE})
-    run_stage(stage(config(**{**EXACT, "train": counts(fear=9)})), workspace, 1)
+    run_stage(stage(config(**{**EXACT, "train": counts(fear=9)})), workspace)
     found = {image: result.value["split"] for image, result in results(workspace).items()}
     assert all(found[image] == "train" for image in NINE)
     assert sorted(str(found[image]) for image in "abc") == ["None", "validation", "validation"]
@@ -311,7 +314,7 @@ def test_without_quotas_sources_say_the_split_and_who_would_cross_validates(
         "f": Known("anger", "f"),
     }
     fill(workspace, samples)
-    run_stage(stage(config(quota="none")), workspace, 1)
+    run_stage(stage(config(quota="none")), workspace)
     found = {image: result.value["split"] for image, result in results(workspace).items()}
     validating = {image for image, split in found.items() if split == "validation"}
     assert validating == {"b", "c", "d", "e"}
@@ -324,7 +327,7 @@ def test_the_stage_divides_types_of_occluders_alike(workspace: Workspace) -> Non
         for i in range(80)
     }
     fill(workspace, samples)
-    run_stage(stage(config(validation_share=0.25)), workspace, 1)
+    run_stage(stage(config(validation_share=0.25)), workspace)
     chosen = [i for i, r in results(workspace).items() if r.value["split"] == "validation"]
     assert Counter(samples[image].types for image in chosen) == {("mask",): 15, ("hand", "mask"): 5}
 

@@ -56,7 +56,7 @@ class Line:
 
     def run(self, workspace: Workspace) -> dict[str, int]:
         self.seen.clear()
-        worked_on = {s.name: run_stage(s, workspace, workers=2) for s in self.stages}
+        worked_on = {s.name: run_stage(s, workspace) for s in self.stages}
         assert {k: v for k, v in worked_on.items() if v} == dict(self.seen)
         return worked_on
 
@@ -127,19 +127,19 @@ def test_what_came_before_an_error_is_kept(workspace: Workspace) -> None:
 
     stage = ImageStage("a", (), (), {}, work)
     with pytest.raises(OSError, match="disk full"):
-        run_stage(stage, workspace, workers=1)
+        run_stage(stage, workspace)
     assert [r.image for r in workspace.catalog.results("a")] == [f"i{n}" for n in range(5)]
     failing = False
-    assert run_stage(stage, workspace, workers=1) == 4
+    assert run_stage(stage, workspace) == 4
 
 
 def test_a_set_stage_works_again_when_what_it_made_is_gone(workspace: Workspace) -> None:
     put(workspace, "one")
     there = True
     stage = SetStage("c", (), {}, lambda w: [Result("one")], ready=lambda w: there)
-    assert [run_stage(stage, workspace, 1), run_stage(stage, workspace, 1)] == [1, 0]
+    assert [run_stage(stage, workspace), run_stage(stage, workspace)] == [1, 0]
     there = False
-    assert run_stage(stage, workspace, 1) == 1
+    assert run_stage(stage, workspace) == 1
 
 
 def test_a_failing_set_stage_leaves_its_former_results(workspace: Workspace) -> None:
@@ -147,9 +147,9 @@ def test_a_failing_set_stage_leaves_its_former_results(workspace: Workspace) -> 
         yield Result("new")
         raise OSError("disk full")
 
-    run_stage(SetStage("c", (), {"v": 1}, lambda w: [Result("old")]), workspace, 1)
+    run_stage(SetStage("c", (), {"v": 1}, lambda w: [Result("old")]), workspace)
     with pytest.raises(OSError, match="disk full"):
-        run_stage(SetStage("c", (), {"v": 2}, fail), workspace, 1)
+        run_stage(SetStage("c", (), {"v": 2}, fail), workspace)
     assert [result.image for result in workspace.catalog.results("c")] == ["old"]
 
 
@@ -178,8 +178,8 @@ class Follower:
 
     def run(self, workspace: Workspace) -> int:
         work = ImageStage("a", (), (), {}, lambda item: Result(item.image))
-        run_stage(work, workspace, 1)
-        return run_stage(self.stage, workspace, 1)
+        run_stage(work, workspace)
+        return run_stage(self.stage, workspace)
 
 
 def test_a_following_stage_is_told_what_has_changed(workspace: Workspace) -> None:
@@ -212,7 +212,7 @@ def test_a_following_stage_that_comes_to_stand_on_others_begins_anew(workspace: 
     put(workspace, "one")
     follower = Follower()
     follower.run(workspace)
-    run_stage(dataclasses.replace(follower.stage, after=("a", "b")), workspace, 1)
+    run_stage(dataclasses.replace(follower.stage, after=("a", "b")), workspace)
     assert [what for what, _ in follower.seen] == ["whole", "whole"]
 
 
@@ -313,5 +313,5 @@ def test_reading_no_upstream_value_gives_none(workspace: Workspace) -> None:
         seen.append(dict(item.values))
         return Result(item.image)
 
-    run_stage(ImageStage("a", (), (), {}, work), workspace, 1)
+    run_stage(ImageStage("a", (), (), {}, work), workspace)
     assert seen == [{}]

@@ -20,6 +20,7 @@ from PIL import Image
 from occlufer.builders.gather import gather
 from occlufer.builders.publish import lock_config
 from occlufer.builders.sources import web
+from occlufer.builders.tombstones import Tombstones
 from occlufer.builders.web.answers import ServiceError
 from occlufer.builders.web.collect import fetch
 from occlufer.builders.web.ledger import LEDGER_NAME, Ledger
@@ -551,5 +552,5 @@ def test_what_stands_in_the_query_of_an_address_is_no_name(
 
 def test_who_fetches_and_how_is_not_published(tmp_path: Path, web_server: WebServer) -> None:
     config = load_config(write_config(tmp_path, web_server, []))
-    (source,) = lock_config(config)["sources"]
+    (source,) = lock_config(config, Tombstones())["sources"]
     assert set(source) == {"kind", "name", "service"}

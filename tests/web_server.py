@@ -27,12 +27,18 @@ class Asked:
 class WebServer:
     """A running server. `routes` is {path: route} and may change at any time; else it is a 404."""
 
-    def __init__(self, routes: Mapping[str, Route] | None = None) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Route] | None = None,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self.routes: dict[str, Route] = dict(routes or {})
         self.requests: Counter[str] = Counter()
         """How often each path was asked for, its query left off."""
         self.asked: list[Asked] = []
         self.scheme = "http"
+        self.address = address
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         owner = self
@@ -57,7 +63,7 @@ class WebServer:
             def handle_error(self, request: object, client_address: object) -> None:
                 pass  # a client that leaves, or that trusts no certificate, is what is wanted
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server((address, port), Handler)
         poll = {"poll_interval": 0.01}
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs=poll)
         self._thread.start()
@@ -79,7 +85,7 @@ class WebServer:
     @property
     def host(self) -> str:
         """Host and port, as allow_hosts wants them."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.address}:{self.port}"
 
     def url(self, path: str, host: str | None = None) -> str:
         """Return the address of a path, perhaps by another name of the host."""

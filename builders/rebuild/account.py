@@ -103,7 +103,7 @@ def write_missing(folder: Path, rows: Iterable[tuple[Wanted, str]]) -> None:
     What was taken down is counted in the coverage alone: the file may be passed on.
     """
     with (folder / MISSING_NAME).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file)  # with "\n" at ends, a "\r" in a name is not quoted
         writer.writerow(COLUMNS)
         for row, reason in rows:
             if reason == TAKEN_DOWN:

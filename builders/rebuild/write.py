@@ -122,7 +122,7 @@ def _write_shards(fresh: Path, rebuilt: Rebuilt) -> tuple[list[str], Tally]:
     names = []
     for config, split in _places(rebuilt):
         sizes = [
-            rebuilt.store.path(copy.crop).stat().st_size
+            rebuilt.store.size(copy.crop)
             for row, copy in zip(rebuilt.recipe.wanted, rebuilt.copies, strict=True)
             if copy is not None and (row.config, row.split) == (config, split)
         ]

@@ -9,6 +9,8 @@ from typing import Any
 
 from occlufer.record import Facts, Reject
 
+from ..pixels import read_bytes
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -36,8 +38,8 @@ class Entry:
 
 
 def read_file(path: Path) -> Reading:
-    """Return the bytes of a file."""
-    return Reading(path.read_bytes())
+    """Return the bytes of a file; raises BadImageError for what cannot be a picture."""
+    return Reading(read_bytes(path))
 
 
 def read_nothing() -> Reading:

@@ -16,7 +16,7 @@ from occlufer.errors import MissingError
 from occlufer.record import Facts, Reject
 
 from ..cut import Box, cut_out
-from ..pixels import MAX_PIXELS, MIN_SIDE_PX, BadImageError, decode_rgb, encode_png
+from ..pixels import MAX_PIXELS, MIN_SIDE_PX, BadImageError, decode_rgb, encode_png, read_bytes
 from .entry import Entry, Reading, read_nothing
 from .files import source_folder, stamp_of
 from .labels import said
@@ -195,7 +195,7 @@ def read_face(path: Path, box_xyxy_px: Box, margin: float) -> Reading:
     What of the box lies outside the photograph is left off first. Raises BadImageError if nothing
     is left of it, or too little, or if the file is no picture.
     """
-    image_rgb = decode_rgb(path.read_bytes())
+    image_rgb = decode_rgb(read_bytes(path))
     height, width = image_rgb.shape[:2]
     left, top, right, bottom = box_xyxy_px
     box = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))

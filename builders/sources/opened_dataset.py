@@ -199,12 +199,14 @@ def _data_files(place: Place) -> list[Path]:
         raise UsageError(f"{place}: `datasets` reads no folder with {' '.join(odd)} in its path")
     builder = datasets.load_dataset_builder(_absolute(place.path), place.config or None)
     listed = builder.config.data_files or {}
-    files = [Path(file) for split in listed for file in listed[split]]
+    named = [str(file) for split in listed for file in listed[split]]
+    files = list(map(Path, named))
     # A card may name any file; in the Hub's cache, files are links into another folder of it.
     roots = [*_roots(place), *_roots(Place(None))]
-    for file in files:
-        if not any(inside(file, root) for root in roots):
-            raise UsageError(f"{place}: its card names {file}, expected files in the folder")
+    for name in named:
+        # An address would pass for a path below the working folder.
+        if "://" in name or not any(inside(Path(name), root) for root in roots):
+            raise UsageError(f"{place}: its card names {name}, expected files in the folder")
     check_shards(files)
     return files
 

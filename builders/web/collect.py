@@ -103,7 +103,7 @@ def _fetch_source(
         )
         try:
             if retry:
-                lost = ledger.retry_lost(lambda sha256: images.path(sha256).is_file())
+                lost = ledger.retry_lost(images.has)
                 log.info("%s: planned once more: %d", name, ledger.retry_failed() + lost)
             ledger.reconsider()
             refused = _search(settings, name, ledger, fetcher)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from .samples import Samples
 from .scores import (
     NOT_FOUND,
     SCORES,
+    Counts,
     accuracy,
     calibration_error,
     confusion_of,
@@ -58,12 +60,19 @@ def _slice(
 ) -> dict[str, Any]:
     counts = counts_by_group(samples.labels[chosen], predicted[chosen], samples.groups[chosen])
     wanted = OF_A_CLASS if name.startswith("class ") else tuple(SCORES)
-    found = intervals(counts, {score: SCORES[score] for score in wanted}, seed)
     return {
         "samples": int(chosen.sum()),
         "groups": counts.right.shape[0],
-        **{score: asdict(one) for score, one in found.items()},
+        **scores_of(counts, seed, wanted),
     }
+
+
+def scores_of(
+    counts: Counts, seed: int = 0, wanted: Sequence[str] = tuple(SCORES)
+) -> dict[str, dict[str, float]]:
+    """Return the scores of `wanted` by counts per group, each with value, low and high."""
+    found = intervals(counts, {score: SCORES[score] for score in wanted}, seed)
+    return {score: asdict(one) for score, one in found.items()}
 
 
 def _calibration(samples: Samples, predictions: Predictions) -> float | None:

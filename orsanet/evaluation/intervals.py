@@ -17,6 +17,8 @@ CONFIDENCE = 0.95
 DEVIATIONS = 1.959964
 # Of fewer groups the resamples are too few kinds to say anything.
 LEAST_GROUPS = 10
+# Nor do resamples of two trainings.
+LEAST_TRAININGS = 3
 # So many numbers of weights at most are held at once.
 WEIGHTS_HELD = 1 << 24
 Score = Callable[[Counts], Floats]
@@ -45,8 +47,8 @@ def intervals(counts: Counts, scores: Mapping[str, Score], seed: int = 0) -> dic
     number. Where all resamples agree on nothing or on all, as of a small slice that is all right,
     the end is Wilson's, of as many trials as there are groups.
     """
-    drawn = [weighted(counts, weights) for weights in _weights(counts, seed)]
     groups = counts.right.shape[0]
+    drawn = [weighted(counts, weights) for weights in _weights_of(groups, seed)]
     return {
         name: _interval(
             float(score(_summed(counts))),
@@ -65,16 +67,38 @@ def differences(
 
     Both are drawn alike, so that what is hard for both cancels.
     """
-    drawn = [(weighted(counts, w), weighted(other, w)) for w in _weights(counts, seed)]
+    groups = counts.right.shape[0]
+    drawn = [(weighted(counts, w), weighted(other, w)) for w in _weights_of(groups, seed)]
     return {
         name: _interval(
             float(score(_summed(counts)) - score(_summed(other))),
             np.concatenate([score(one) - score(two) for one, two in drawn]),
-            counts.right.shape[0],
+            groups,
             is_share=False,
         )
         for name, score in scores.items()
     }
+
+
+def over_trainings(right: Floats, sizes: Floats, seed: int = 0) -> Interval:
+    """Return the mean of several trainings and its interval over both trainings and groups.
+
+    `right` (T, G) are sums of each training over each group, e.g. of samples that are right, or of
+    one model's less another's; `sizes` (G,) are the samples of the groups. Trainings are drawn with
+    replacement as groups are: what a seed changes is chance too. Ends are NaN of fewer than
+    LEAST_TRAININGS, or LEAST_GROUPS.
+    """
+    trainings, groups = right.shape
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for weights in _weights_of(groups, seed):
+        picks = rng.integers(0, trainings, (weights.shape[0], trainings))
+        times = np.stack([np.bincount(row, minlength=trainings) for row in picks])
+        sums = np.einsum("rt,tg,rg->r", times, right, weights, optimize=True)
+        drawn.append(sums / (trainings * weights @ sizes))
+    value = float(right.sum() / (trainings * sizes.sum()))
+    enough = groups if trainings >= LEAST_TRAININGS else 0
+    return _interval(value, np.concatenate(drawn), enough, is_share=False)
 
 
 @dataclass(frozen=True)
@@ -100,9 +124,8 @@ def mcnemar(labels: Ids, first: Ids, second: Ids) -> McNemar:
     return McNemar(only_first, only_second, p_value)
 
 
-def _weights(counts: Counts, seed: int) -> Iterator[Floats]:
-    """Yield how often each group is in some of the RESAMPLES, (some, G)."""
-    groups = counts.right.shape[0]
+def _weights_of(groups: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each of the groups is in some of the RESAMPLES, (some, G)."""
     rng = np.random.default_rng(seed)
     step = max(1, min(RESAMPLES, WEIGHTS_HELD // max(groups, 1)))
     for start in range(0, RESAMPLES, step):

@@ -1,4 +1,4 @@
-"""Test sets: the pictures with which training samples are compared.
+"""Leak sets: the test sets with which training samples are compared, to find leaks.
 
 Some are registered as tables of hashes, some are among the sources; and our own validation is one.
 """
