@@ -15,13 +15,13 @@ from _faces import Face, pairs_of_strangers
 from _timing import spread
 from PIL import Image
 
-from occlufer.builders.blocks import block_difference
-from occlufer.builders.clusters import limits
 from occlufer.builders.dedup import Clusters, find_duplicates, hash_images
-from occlufer.builders.edges import NAMES, first_alike, near_edges
+from occlufer.builders.duplicates.blocks import block_difference
+from occlufer.builders.duplicates.clusters import limits
+from occlufer.builders.duplicates.edges import NAMES, first_alike, near_edges
 from occlufer.builders.hashes import grey_of
-from occlufer.builders.search import distances
-from occlufer.builders.views import small, thumbnail
+from occlufer.builders.hashing.search import distances
+from occlufer.builders.hashing.views import small, thumbnail
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
 

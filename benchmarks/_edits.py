@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from occlufer.builders.views import VIEWS
+from occlufer.builders.hashing.views import VIEWS
 
 Edit = Callable[[Image.Image], Image.Image]
 Floats = NDArray[np.float64]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.hash_table import SHAPES, in_hex
-from occlufer.builders.views import HASHED
+from occlufer.builders.hashing.hash_table import SHAPES, in_hex
+from occlufer.builders.hashing.views import HASHED
 from occlufer.record import Facts, Record, Result, Vote
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 from occlufer.workspace import Workspace, open_workspace

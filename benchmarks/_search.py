@@ -16,10 +16,10 @@ from _planted import planted_hashes
 from _timing import Timed, median_wall_s, spread, spreads, timed
 from numpy.typing import NDArray
 
-from occlufer.builders.clusters import limits
 from occlufer.builders.dedup import neighbours
-from occlufer.builders.edges import near_edges
-from occlufer.builders.hash_table import SHAPES, HashTable
+from occlufer.builders.duplicates.clusters import limits
+from occlufer.builders.duplicates.edges import near_edges
+from occlufer.builders.hashing.hash_table import SHAPES, HashTable
 from occlufer.config import DedupConfig
 
 SMALL, LARGE, HUGE = 100_000, 1_000_000, 10_000_000

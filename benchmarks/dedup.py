@@ -14,7 +14,7 @@ from _timing import spread, timed
 from PIL import Image
 
 from occlufer.builders.dedup import hash_images
-from occlufer.builders.hash_table import in_hex
+from occlufer.builders.hashing.hash_table import in_hex
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.schema import LABELS
 

@@ -24,11 +24,12 @@ from _samples import COPIES, Drawn, draw, found, gather, make, near_copy, the_pi
 from _timing import Timed, spread, timed
 from numpy.typing import NDArray
 
-from occlufer.builders import arrivals, dedup, leaks, rights, takedown
-from occlufer.builders.edges import Edges, Limits, near_edges
-from occlufer.builders.hash_table import HashTable, ViewTable, write_table
-from occlufer.builders.leak_sets import FOLDER
-from occlufer.builders.samples import read_hashes
+from occlufer.builders import dedup, leaks, rights, takedown
+from occlufer.builders.duplicates import arrivals
+from occlufer.builders.duplicates.edges import Edges, Limits, near_edges
+from occlufer.builders.duplicates.samples import read_hashes
+from occlufer.builders.hashing.hash_table import HashTable, ViewTable, write_table
+from occlufer.builders.leakage.leak_sets import FOLDER
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.engine import Remote
 from occlufer.pipeline import stages_before

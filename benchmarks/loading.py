@@ -30,8 +30,8 @@ from _timing import Timed, spreads, timed
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.columns import features
-from occlufer.builders.shards import write_rows
+from occlufer.builders.publishing.columns import features
+from occlufer.builders.publishing.shards import write_rows
 from occlufer.builders.sources.synthetic import Settings, face_plan
 from occlufer.builders.synthetic import draw_face, encode_jpeg
 from occlufer.orsanet.batches import Deck, plain_batches

@@ -21,16 +21,16 @@ from occlufer.record import Result
 from occlufer.stages import Changes, FollowingStage, Update, fingerprint
 from occlufer.workspace import Workspace
 
-from .arrivals import take_in
-from .clusters import Clusters, cluster, find_duplicates, limits
-from .follow import follow_changes
-from .group_file import read_groups
+from .duplicates.arrivals import take_in
+from .duplicates.clusters import Clusters, cluster, find_duplicates, limits
+from .duplicates.follow import follow_changes
+from .duplicates.group_file import read_groups
+from .duplicates.sample_index import SampleIndex, open_index, open_known
+from .duplicates.samples import Sample, read_hashes, read_samples
+from .duplicates.verdicts import nearest_kin, result_of, verdict_of
+from .duplicates.worlds import verifier_of, world_of
 from .hashes import hash_images
-from .sample_index import SampleIndex, open_index, open_known
-from .samples import Sample, read_hashes, read_samples
-from .search import neighbours
-from .verdicts import nearest_kin, result_of, verdict_of
-from .worlds import verifier_of, world_of
+from .hashing.search import neighbours
 
 __all__ = ["Clusters", "find_duplicates", "hash_images", "neighbours", "stage"]
 

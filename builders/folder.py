@@ -14,10 +14,10 @@ from occlufer.errors import MissingError, OccluferError
 from occlufer.progress import progress
 from occlufer.record import Reject
 
-from .clusters import Clusters, cluster_looks
+from .duplicates.clusters import Clusters, cluster_looks
 from .hashes import Look, grey_of, look
+from .hashing.resample import Grey
 from .pixels import BadImageError
-from .resample import Grey
 from .sources import image_folder
 from .sources.entry import Entry
 from .sources.files import links

@@ -18,10 +18,10 @@ from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
 from .compiled import compiled
-from .hash_table import VERSION, Hashes, HashTable, in_hex, table_of
+from .hashing.hash_table import VERSION, Hashes, HashTable, in_hex, table_of
+from .hashing.resample import Grey, resize, resize_to
+from .hashing.views import HASHED, ITSELF, MIRROR, small
 from .pixels import ORIENTATION, BadImageError, open_picture, read_bytes, to_rgb, upright
-from .resample import Grey, resize, resize_to
-from .views import HASHED, ITSELF, MIRROR, small
 
 Picture = bytes | Path | str | Image.Image
 

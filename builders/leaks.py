@@ -23,12 +23,12 @@ from occlufer.record import Reject, Result
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
-from . import leak_changes
 from .folder import looks
-from .hash_table import HashTable, check_version, read_table, table_of, write_table
-from .hits import Hit, NamedHashes, find_hits, known_hits, results_of
-from .leak_changes import AFTER
-from .leak_sets import FOLDER, all_sets, hashes, registered
+from .hashing.hash_table import HashTable, check_version, read_table, table_of, write_table
+from .leakage import leak_changes
+from .leakage.hits import Hit, NamedHashes, find_hits, known_hits, results_of
+from .leakage.leak_changes import AFTER
+from .leakage.leak_sets import FOLDER, all_sets, hashes, registered
 from .sources import image_folder
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry

@@ -15,7 +15,7 @@ from occlufer.stages import SetStage
 from occlufer.unmatched import UNMATCHED_NAME, Unmatched, write_unmatched
 from occlufer.workspace import Workspace
 
-from .occlusion_lists import OcclusionList, read_lists
+from .publishing.occlusion_lists import OcclusionList, read_lists
 
 VERSION = 1
 # All that is measured of a picture: one that is dropped later is in a subset nevertheless.

@@ -19,12 +19,12 @@ from occlufer.pipeline import stages_before
 from occlufer.schema import SPLITS, TABLE_1_QUOTAS
 from occlufer.workspace import Workspace
 
-from .assign import count_classes, read_quotas
-from .cells import read_candidates
-from .program import Integers
-from .quotas import least_short, room_of
-from .shortage import shortage_text
 from .split import samples_of
+from .splitting.assign import count_classes, read_quotas
+from .splitting.cells import read_candidates
+from .splitting.program import Integers
+from .splitting.quotas import least_short, room_of
+from .splitting.shortage import shortage_text
 
 UNKNOWN = "unknown"
 ANY = "any"

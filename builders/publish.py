@@ -23,20 +23,20 @@ from occlufer.stages import SetStage
 from occlufer.vote_log import VOTES
 from occlufer.workspace import Workspace
 
-from .attribution import FILE_NAME as ATTRIBUTION_NAME
-from .attribution import attribution_lines
-from .census import class_counts, label_givers, occlusion_counts, published, source_terms
-from .columns import Sample, features, index_features, index_row, row
 from .dedup import params as dedup_params
 from .detectors import open_detector
-from .documents import DOCUMENTS, write_documents
 from .leaks import params as leaks_params
 from .occlusion import params as occlusion_params
-from .occlusion_lists import read_lists
 from .parts import params as parts_params
-from .shards import shard_rows, write_rows
-from .subsets import SPLIT, describe_subset, subset_samples
-from .swap import restore, swap_into_place
+from .publishing.attribution import FILE_NAME as ATTRIBUTION_NAME
+from .publishing.attribution import attribution_lines
+from .publishing.census import class_counts, label_givers, occlusion_counts, published, source_terms
+from .publishing.columns import Sample, features, index_features, index_row, row
+from .publishing.documents import DOCUMENTS, write_documents
+from .publishing.occlusion_lists import read_lists
+from .publishing.shards import shard_rows, write_rows
+from .publishing.subsets import SPLIT, describe_subset, subset_samples
+from .publishing.swap import restore, swap_into_place
 from .takedown import params as takedown_params
 from .takedown import tombstones_of
 from .tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones

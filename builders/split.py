@@ -14,9 +14,9 @@ from occlufer.schema import SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
-from .assign import assign_shares, assign_splits
-from .hits import limits as leak_limits
-from .ties import tied_groups
+from .leakage.hits import limits as leak_limits
+from .leakage.ties import tied_groups
+from .splitting.assign import assign_shares, assign_splits
 
 VERSION = 4
 AFTER = stages_before("split")

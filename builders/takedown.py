@@ -15,7 +15,7 @@ from occlufer.record import CONTENTS, Reject, Result, image_key, image_sha256
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
-from .hash_table import from_hex
+from .hashing.hash_table import from_hex
 from .tombstones import (
     LIMITS,
     TAKEDOWN_NAME,

@@ -24,18 +24,19 @@ from occlufer.images import DamagedImageError
 from occlufer.record import Record, image_sha256
 from occlufer.workspace import Workspace, held, open_built
 
-from .clusters import Verifier, limits
 from .cut import CROP_PX, cut_out
 from .detectors import Detect, open_detector
-from .edges import near_edges
+from .duplicates.clusters import Verifier, limits
+from .duplicates.edges import near_edges
+from .duplicates.stars import FAR_BITS256, FAR_SHARE
 from .faces import main_face
-from .hash_table import ViewTable, joined_views
 from .hashes import grey_of, look
-from .leak_sets import hashes
+from .hashing.hash_table import ViewTable, joined_views
+from .hashing.resample import Grey
+from .hashing.views import View
+from .leakage.leak_sets import hashes
 from .metadata import without_metadata
 from .pixels import BadImageError, decode_rgb, encode_png, read_bytes
-from .resample import Grey
-from .stars import FAR_BITS256, FAR_SHARE
 from .takedown import (
     HASHED,
     IMAGES_AT_ONCE,
@@ -55,7 +56,6 @@ from .tombstones import (
     views_of,
     write_tombstones,
 )
-from .views import View
 
 BUSY = "another process ({}) adds tombstones; wait for it"
 # A face at the very edge is cut with black around it, by which all such crops are alike.

@@ -13,9 +13,9 @@ from occlufer.errors import GateError, MissingError
 from occlufer.lock import INDEX, LOCK_NAME
 from occlufer.workspace import Workspace
 
-from .columns import PIXELS
 from .hashes import Look, look
 from .pixels import BadImageError
+from .publishing.columns import PIXELS
 from .takedown import HASHED, IMAGES_AT_ONCE, taken_down
 from .tombstones import TAKEDOWN_NAME, Suspect, TakenDown, Tombstones, hits, read_tombstones
 from .verify.files import read_lock

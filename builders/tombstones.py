@@ -23,9 +23,9 @@ import numpy as np
 
 from occlufer.errors import UsageError
 
-from .edges import Edge, Limits, edges_between
-from .hash_table import VERSION, Hashes, ViewTable, from_hex, in_hex
-from .views import HASHED
+from .duplicates.edges import Edge, Limits, edges_between
+from .hashing.hash_table import VERSION, Hashes, ViewTable, from_hex, in_hex
+from .hashing.views import HASHED
 from .web.address import web_address
 from .web.errors import FetchError
 

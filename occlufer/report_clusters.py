@@ -10,7 +10,7 @@ from occlufer.record import Result
 from occlufer.workspace import Workspace
 
 # The part is named, not imported: the core knows none of them.
-LEAK_SETS = "occlufer.builders.leak_sets"
+LEAK_SETS = "occlufer.builders.leakage.leak_sets"
 Pictures = list[tuple[bytes, str]]
 CLUSTERS_SHOWN = 40
 UNFOLDED = 8

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from occlufer.builders.attribution import attribution_lines, photograph_line
-from occlufer.builders.census import Published, source_terms
 from occlufer.builders.markdown import TURNING, UNSEEN, address, escape, table
+from occlufer.builders.publishing.attribution import attribution_lines, photograph_line
+from occlufer.builders.publishing.census import Published, source_terms
 from occlufer.record import Facts, Record
 
 SHA256 = "ab" * 32

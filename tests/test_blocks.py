@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.blocks import block_difference
+from occlufer.builders.duplicates.blocks import block_difference
 
 Small = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import occlufer.build
 from occlufer.build import BuildSummary, build, check
-from occlufer.builders.documents import DOCUMENTS
+from occlufer.builders.publishing.documents import DOCUMENTS
 from occlufer.catalog import Catalog
 from occlufer.config import DEFAULT_CONFIG, BuildConfig, DedupConfig, SourceConfig, SplitConfig
 from occlufer.errors import MissingError

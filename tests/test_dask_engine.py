@@ -36,9 +36,9 @@ from far_work import (
 from occlufer import build as build_module
 from occlufer import dask_engine
 from occlufer.build import build
-from occlufer.builders import search
 from occlufer.builders.detectors import open_detector
-from occlufer.builders.search import neighbours
+from occlufer.builders.hashing import search
+from occlufer.builders.hashing.search import neighbours
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.dask_engine import DaskEngine

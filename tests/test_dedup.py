@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders import arrivals, dedup
+from occlufer.builders import dedup
 from occlufer.builders.dedup import cluster_samples, find_duplicates
+from occlufer.builders.duplicates import arrivals
+from occlufer.builders.duplicates.stars import Drop
 from occlufer.builders.hashes import find_hashes
 from occlufer.builders.pixels import BadImageError, encode_png
-from occlufer.builders.stars import Drop
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Result, Vote

@@ -15,7 +15,7 @@ import pytest
 from blocks import blocks
 from PIL import Image
 
-from occlufer.builders.columns import features
+from occlufer.builders.publishing.columns import features
 from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.cli import COMMANDS
 from occlufer.config import SECTIONS, SOURCE_PATHS, BuildConfig, load_config

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mixed import PICTURES, mixed_build
 
-from occlufer.builders.documents import DOCUMENTS
+from occlufer.builders.publishing.documents import DOCUMENTS
 from occlufer.lock import Lock
 from occlufer.schema import LABELS
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders import edges as module
-from occlufer.builders.edges import (
+from occlufer.builders.duplicates import edges as module
+from occlufer.builders.duplicates.edges import (
     COMPARED,
     EDGES_PER_PAIR,
     Edge,
@@ -21,8 +21,8 @@ from occlufer.builders.edges import (
     joined,
     near_edges,
 )
-from occlufer.builders.hash_table import table_of
-from occlufer.builders.views import HASHED, PARTS, POSITION, VIEWS
+from occlufer.builders.hashing.hash_table import table_of
+from occlufer.builders.hashing.views import HASHED, PARTS, POSITION, VIEWS
 
 LIMITS = Limits(12, 64, 56)
 NAMES = list(HASHED)

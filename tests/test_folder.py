@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.builders import folder as folder_module
-from occlufer.builders.clusters import cluster_looks
+from occlufer.builders.duplicates.clusters import cluster_looks
 from occlufer.builders.folder import find_in_folder
 from occlufer.config import DedupConfig
 from occlufer.errors import OccluferError

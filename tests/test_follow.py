@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from occlufer.builders import dedup
-from occlufer.builders.hash_table import SHAPES, in_hex
+from occlufer.builders.duplicates.sample_index import open_index
+from occlufer.builders.hashing.hash_table import SHAPES, in_hex
+from occlufer.builders.hashing.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.builders.pixels import encode_png
-from occlufer.builders.sample_index import open_index
-from occlufer.builders.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.config import DedupConfig
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.stages import FollowingStage, run_stage
@@ -237,7 +237,7 @@ def ends_as_from_nothing(workspace: Workspace, textured: Textured) -> bool:
 
 
 KILLS = {
-    "while-hashes-are-written": "occlufer.builders.hash_store.HashStore.append",
+    "while-hashes-are-written": "occlufer.builders.hashing.hash_store.HashStore.append",
     "before-the-index-is-committed": "occlufer.builders.dedup.follow_changes",
     "before-the-catalog-is-committed": "occlufer.catalog.Catalog.update_results",
 }

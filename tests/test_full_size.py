@@ -21,8 +21,8 @@ import mlcroissant
 import pyarrow.parquet as pq
 import pytest
 
-from occlufer.builders.assign import STRATA, assign_splits
 from occlufer.builders.sources.synthetic import Settings, entries
+from occlufer.builders.splitting.assign import STRATA, assign_splits
 from occlufer.election import elect
 from occlufer.schema import LABELS, SPLITS, TABLE_1, TABLE_1_QUOTAS
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.group_file import read_groups
+from occlufer.builders.duplicates.group_file import read_groups
 from occlufer.config import load_config
 from occlufer.errors import MissingError, UsageError
 

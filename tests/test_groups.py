@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders.groups import Likeness, find_groups
+from occlufer.builders.duplicates.groups import Likeness, find_groups
 
 COUNT = 9
 IMAGES = [f"{i * 7919 % 1000:04d}" for i in range(COUNT)]

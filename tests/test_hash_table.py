@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.hash_table import (
+from occlufer.builders.hashes import hash_images
+from occlufer.builders.hashing.hash_table import (
     from_hex,
     in_hex,
     read_table,
     table_of,
     write_table,
 )
-from occlufer.builders.hashes import hash_images
 from occlufer.errors import MissingError, UsageError
 
 SHAPES: dict[str, tuple[int, ...]] = {

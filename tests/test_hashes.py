@@ -17,8 +17,8 @@ from PIL import Image, ImageOps
 from scipy.fft import dctn
 
 from occlufer.builders.hashes import find_hashes, grey_of, hash_images, look
+from occlufer.builders.hashing.views import HASHED, POSITION
 from occlufer.builders.pixels import BadImageError
-from occlufer.builders.views import HASHED, POSITION
 from occlufer.images import ImageStore
 from occlufer.record import Facts, Record
 from occlufer.stages import ImageItem

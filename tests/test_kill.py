@@ -32,7 +32,12 @@ MOMENTS = {
     "leaks": (f"{CATALOG}.replace_results", "leaks", 1, "before"),
     "publish-between-shards": (f"{PUBLISH}:_write_shard", "", 2, "before"),
     "publish-before-the-swap": (f"{PUBLISH}:swap_into_place", "", 1, "before"),
-    "publish-before-the-clearing": ("occlufer.builders.swap:shutil.rmtree", "", 1, "before"),
+    "publish-before-the-clearing": (
+        "occlufer.builders.publishing.swap:shutil.rmtree",
+        "",
+        1,
+        "before",
+    ),
     "publish-after-the-swap": (f"{PUBLISH}:swap_into_place", "", 1, "after"),
     "publish-after-the-commit": ("occlufer.build:write_rejected", "", 1, "before"),
 }

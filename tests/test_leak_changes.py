@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from occlufer.builders import dedup, leaks
-from occlufer.builders.hash_table import SHAPES, in_hex, table_of, write_table
+from occlufer.builders.hashing.hash_table import SHAPES, in_hex, table_of, write_table
+from occlufer.builders.hashing.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.builders.pixels import encode_png
-from occlufer.builders.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.config import DedupConfig, LeaksConfig
 from occlufer.errors import GateError
 from occlufer.pipeline import stages_before
@@ -230,7 +230,7 @@ def test_following_ends_where_a_search_of_all_does(
             if kill:
                 with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
                     patch.setattr(leaks, "results_of", killed)
-                    patch.setattr("occlufer.builders.leak_changes.results_of", killed)
+                    patch.setattr("occlufer.builders.leakage.leak_changes.results_of", killed)
                     run(workspace, never_whole, validating)
             went_on = run(workspace, never_whole, validating)
             agrees(workspace, rules, went_on)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.occlusion_lists import FORMS, Listed, read_lines, read_lists
+from occlufer.builders.publishing.occlusion_lists import FORMS, Listed, read_lines, read_lists
 from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.builders.sources.rows import Line, lines
 from occlufer.config import ListsConfig

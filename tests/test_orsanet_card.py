@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.responsible import OUT_OF_SCOPE
+from occlufer.builders.publishing.responsible import OUT_OF_SCOPE
 from occlufer.lock import Lock
 from occlufer.orsanet.card import card_text, read_card
 from occlufer.orsanet.checkpoint import plain_config

@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.build import BuildSummary, build
-from occlufer.builders import publish, shards
-from occlufer.builders.documents import DOCUMENTS
+from occlufer.builders import publish
 from occlufer.builders.publish import is_published
+from occlufer.builders.publishing import shards
+from occlufer.builders.publishing.documents import DOCUMENTS
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import GateError, MissingError
 from occlufer.loading import load_dataset

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders.shortage import ShortageError, ShortCell
 from occlufer.builders.split import assign_splits
+from occlufer.builders.splitting.shortage import ShortageError, ShortCell
 from occlufer.errors import GateError, UsageError
 from occlufer.schema import LABELS, SPLITS, TABLE_1, TABLE_1_QUOTAS
 

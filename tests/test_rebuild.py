@@ -32,10 +32,10 @@ from rebuilding import (
 )
 
 from occlufer import cli
-from occlufer.builders.attribution import attribution_lines
-from occlufer.builders.census import Published
 from occlufer.builders.metadata import without_metadata
 from occlufer.builders.pixels import decode_rgb
+from occlufer.builders.publishing.attribution import attribution_lines
+from occlufer.builders.publishing.census import Published
 from occlufer.builders.rebuild import rebuild as rebuild_module
 from occlufer.builders.rebuild.attribution import write_attribution
 from occlufer.builders.rebuild.lock import Tally, lock_of_part

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders import resample
-from occlufer.builders.resample import ORDERS, PROBES, pillow_order, resize, resize_to
+from occlufer.builders.hashing import resample
+from occlufer.builders.hashing.resample import ORDERS, PROBES, pillow_order, resize, resize_to
 
 Grey = NDArray[np.uint8]
 Size = tuple[int, int]

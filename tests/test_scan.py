@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders import hash_store, scan
-from occlufer.builders.edges import Limits, near_edges
-from occlufer.builders.hash_store import HashStore, StoreError
-from occlufer.builders.hash_table import ViewTable, joined_views
-from occlufer.builders.scan import rows_near
-from occlufer.builders.views import HASHED
+from occlufer.builders.duplicates.edges import Limits, near_edges
+from occlufer.builders.hashing import hash_store, scan
+from occlufer.builders.hashing.hash_store import HashStore, StoreError
+from occlufer.builders.hashing.hash_table import ViewTable, joined_views
+from occlufer.builders.hashing.scan import rows_near
+from occlufer.builders.hashing.views import HASHED
 
 LIMITS = Limits(12, 64, 56)
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.builders import search
-from occlufer.builders.bands import BITS, Band, plan
-from occlufer.builders.search import distances, neighbour_blocks, neighbours
+from occlufer.builders.hashing import search
+from occlufer.builders.hashing.bands import BITS, Band, plan
+from occlufer.builders.hashing.search import distances, neighbour_blocks, neighbours
 
 Hashes = NDArray[np.uint64]
 Pair = tuple[int, int, int]

@@ -18,8 +18,8 @@ from markdown_it import MarkdownIt
 from mixed import picture
 
 from occlufer.annotation.template import changes, template_sha256
-from occlufer.builders.documents import DOCUMENTS
 from occlufer.builders.markdown import escape
+from occlufer.builders.publishing.documents import DOCUMENTS
 from occlufer.builders.rebuild.account import write_missing
 from occlufer.builders.rebuild.recipe import Wanted
 from occlufer.config import BuildConfig

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from occlufer.builders.detection import find
 from occlufer.builders.gather import check_terms, gather, read_entry
-from occlufer.builders.hash_table import read_table
+from occlufer.builders.hashing.hash_table import read_table
 from occlufer.builders.leaks import register, registered
 from occlufer.builders.sources import affectnet
 from occlufer.builders.sources.adapters import recognised

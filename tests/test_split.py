@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unlike import unlike
 
-from occlufer.builders.assign import assign_shares
 from occlufer.builders.split import BEYOND_QUOTA, stage
+from occlufer.builders.splitting.assign import assign_shares
 from occlufer.config import BuildConfig, SourceConfig, SplitConfig
 from occlufer.errors import GateError
 from occlufer.pipeline import stages_before

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders.edges import Edge, Edges
-from occlufer.builders.stars import star_clusters
-from occlufer.builders.views import HASHED, PARTS, POSITION
+from occlufer.builders.duplicates.edges import Edge, Edges
+from occlufer.builders.duplicates.stars import star_clusters
+from occlufer.builders.hashing.views import HASHED, PARTS, POSITION
 
 COUNT = 8
 NAMES = list(HASHED)

@@ -23,13 +23,13 @@ import pytest
 from numpy.typing import NDArray
 
 from occlufer.build import BuildSummary, build, check
-from occlufer.builders.columns import features
-from occlufer.builders.documents import DOCUMENTS
 from occlufer.builders.matching import AFTER, match_lists
-from occlufer.builders.occlusion_lists import FORMS, OcclusionList, read_lines
 from occlufer.builders.publish import is_published
+from occlufer.builders.publishing.columns import features
+from occlufer.builders.publishing.documents import DOCUMENTS
+from occlufer.builders.publishing.occlusion_lists import FORMS, OcclusionList, read_lines
+from occlufer.builders.publishing.subsets import subset_samples
 from occlufer.builders.sources.rows import Line
-from occlufer.builders.subsets import subset_samples
 from occlufer.config import BuildConfig, LeaksConfig, ListsConfig, SourceConfig, load_config
 from occlufer.errors import MissingError
 from occlufer.loading import load_dataset
@@ -190,7 +190,7 @@ def test_the_real_list_of_raf_db_joins_records_in_its_shape(
     path = real_data / "lists/Challenge-condition-FER-dataset/RAF_DB_dir/rafdb_occlusion_list.txt"
     if not path.is_file():
         pytest.skip(f"no real list: {path} is missing")
-    from occlufer.builders.occlusion_lists import read_lists
+    from occlufer.builders.publishing.occlusion_lists import read_lists
 
     lists = read_lists(ListsConfig(raf_db_occlu=path))
     records = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from occlufer.builders import swap
-from occlufer.builders.swap import restore, swap_into_place
+from occlufer.builders.publishing import swap
+from occlufer.builders.publishing.swap import restore, swap_into_place
 
 Write = Callable[[Path, Mapping[str, bytes]], Path]
 Content = Callable[[Path], dict[str, bytes]]

@@ -24,11 +24,11 @@ from PIL import Image
 from occlufer import cli
 from occlufer.annotation.wanted import wanted_images
 from occlufer.build import BuildSummary, build
-from occlufer.builders.hub import public_copy
 from occlufer.builders.matching import match_lists
-from occlufer.builders.occlusion_lists import FORMS, OcclusionList, read_lines
+from occlufer.builders.publishing.hub import public_copy
+from occlufer.builders.publishing.occlusion_lists import FORMS, OcclusionList, read_lines
+from occlufer.builders.publishing.subsets import subset_samples
 from occlufer.builders.sources.rows import Line
-from occlufer.builders.subsets import subset_samples
 from occlufer.builders.takedown import AFTER, TAKEN_DOWN, find_taken_down, follow
 from occlufer.builders.takedown_add import add, named_by
 from occlufer.builders.takedown_check import check_folder, check_workspace
@@ -557,7 +557,7 @@ def test_without_a_tombstone_nothing_is_said_of_any(built_once: BuildConfig) -> 
 
 def pin(folder: Path, stones: Tombstones, told: Tombstones) -> None:
     """Put tombstones into a published folder, and into its lock that it has `told`."""
-    from occlufer.builders.documents import write_documents
+    from occlufer.builders.publishing.documents import write_documents
     from occlufer.builders.takedown import params
     from occlufer.lock import Lock
 

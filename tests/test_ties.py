@@ -27,13 +27,13 @@ from test_leak_changes import (
     record,
 )
 
-from occlufer.builders import ties
-from occlufer.builders.edges import Limits, are_near, near_edges
-from occlufer.builders.hash_table import ViewTable
-from occlufer.builders.hits import NamedHashes, find_hits
-from occlufer.builders.leak_sets import hashes
-from occlufer.builders.ties import tied_groups
-from occlufer.builders.views import HASHED, POSITION
+from occlufer.builders.duplicates.edges import Limits, are_near, near_edges
+from occlufer.builders.hashing.hash_table import ViewTable
+from occlufer.builders.hashing.views import HASHED, POSITION
+from occlufer.builders.leakage import ties
+from occlufer.builders.leakage.hits import NamedHashes, find_hits
+from occlufer.builders.leakage.leak_sets import hashes
+from occlufer.builders.leakage.ties import tied_groups
 from occlufer.config import LeaksConfig
 from occlufer.stages import run_stage
 from occlufer.workspace import Workspace, open_workspace

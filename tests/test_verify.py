@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from occlufer import cli
 from occlufer.build import build
-from occlufer.builders.documents import DOCUMENTS, write_documents
+from occlufer.builders.publishing.documents import DOCUMENTS, write_documents
 from occlufer.builders.verify.fault import Fault
 from occlufer.builders.verify.paths import local_path, path_within
 from occlufer.builders.verify.verify import Verdict, verify

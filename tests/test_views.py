@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.views import HASHED, PARTS, POSITION, VIEWS, View, small, thumbnail
+from occlufer.builders.hashing.views import HASHED, PARTS, POSITION, VIEWS, View, small, thumbnail
 
 Grey = NDArray[np.uint8]
 

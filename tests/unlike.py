@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from occlufer.builders.hash_table import SHAPES, in_hex
+from occlufer.builders.hashing.hash_table import SHAPES, in_hex
 
 
 def unlike(name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError
 from occlufer.lock import LOCK_NAME
 
-from ..attribution import FILE_NAME, PHOTOGRAPHS, attribution_lines
+from ..publishing.attribution import FILE_NAME, PHOTOGRAPHS, attribution_lines
 from .recipe import Recipe
 
 PHOTOGRAPHS_BEGIN = "\n## Photographs\n"

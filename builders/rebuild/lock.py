@@ -12,7 +12,7 @@ from occlufer.errors import GateError
 from occlufer.lock import LOCK_NAME, Lock, made_with
 from occlufer.schema import LABELS, RIGHTS
 
-from ..documents import DOCUMENTS
+from ..publishing.documents import DOCUMENTS
 from ..verify.fault import first_line
 from ..verify.shards import Row
 from ..verify.sides import MAIN

@@ -14,10 +14,10 @@ from occlufer.engine import map_local
 from occlufer.images import ImageStore
 from occlufer.progress import progress
 
-from ..hash_table import Hashes
+from ..hashing.hash_table import Hashes
+from ..hashing.search import distances
 from ..metadata import without_metadata
 from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
-from ..search import distances
 from ..sources.entry import Entry
 from .match import NAMED_BITS, Near, choose, is_able
 from .read import (

@@ -18,11 +18,11 @@ from occlufer.images import ImageStore
 from occlufer.lock import INDEX
 from occlufer.progress import progress
 
-from ..columns import PIXELS
 from ..cut import cut_square
 from ..hashes import hash_images
 from ..metadata import without_metadata
 from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
+from ..publishing.columns import PIXELS
 from ..sources.entry import Entry
 from ..verify.schema import check_columns
 from ..verify.shards import DamagedShardError, batches, shards_of

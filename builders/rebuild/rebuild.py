@@ -19,7 +19,7 @@ from occlufer.images import ImageStore
 from occlufer.lock import LOCK_NAME, Lock
 
 from ..hashes import look
-from ..swap import restore, swap_into_place
+from ..publishing.swap import restore, swap_into_place
 from ..tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
 from ..verify.files import read_lock
 from ..verify.totals import REBUILT

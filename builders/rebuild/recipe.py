@@ -13,9 +13,9 @@ from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
 from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS, SPLITS
 
-from ..columns import index_features
 from ..cut import Square
-from ..subsets import SPLIT as SUBSET_SPLIT
+from ..publishing.columns import index_features
+from ..publishing.subsets import SPLIT as SUBSET_SPLIT
 from ..verify.files import is_within, read_lock
 from ..verify.shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
 from ..verify.sides import MAIN

@@ -18,10 +18,10 @@ from occlufer.images import ImageStore
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
 from occlufer.progress import progress
 
-from ..attribution import FILE_NAME as ATTRIBUTION_NAME
-from ..columns import PIXELS, features, index_features
-from ..documents import write_documents
-from ..shards import ROWS_PER_GROUP, shard_rows, write_rows
+from ..publishing.attribution import FILE_NAME as ATTRIBUTION_NAME
+from ..publishing.columns import PIXELS, features, index_features
+from ..publishing.documents import write_documents
+from ..publishing.shards import ROWS_PER_GROUP, shard_rows, write_rows
 from ..takedown import params as takedown_params
 from ..tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
 from ..verify.shards import Row

@@ -10,7 +10,7 @@ from typing import Any
 
 from occlufer.lock import Lock
 
-from ..documents import CARD_NAME
+from ..publishing.documents import CARD_NAME
 from .fault import Fault, first_line, shown
 from .schema import different, label_faults, schema_of
 from .shards import Shard, configs_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from occlufer.lock import LOCK_NAME, Lock
 from occlufer.version import __version__
 
-from ..documents import CARD_NAME, DOCUMENTS
+from ..publishing.documents import CARD_NAME, DOCUMENTS
 from .fault import Fault, first_line
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from occlufer.digest import file_sha256
 from occlufer.lock import LOCK_NAME, Lock
 
-from ..documents import CARD_NAME, DOCUMENTS
+from ..publishing.documents import CARD_NAME, DOCUMENTS
 from .fault import Fault, first_line, shown
 from .paths import path_faults, text_faults
 

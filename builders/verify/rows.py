@@ -12,10 +12,10 @@ from typing import Any
 
 from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS
 
-from ..columns import PIXELS
-from ..hash_table import in_hex
 from ..hashes import Look, look
+from ..hashing.hash_table import in_hex
 from ..metadata import without_metadata
+from ..publishing.columns import PIXELS
 from .fault import Fault, first_line, shown
 from .paths import path_faults
 from .schema import NEEDED

@@ -10,7 +10,7 @@ from typing import Any
 from occlufer.lock import INDEX
 from occlufer.schema import LABELS
 
-from ..columns import PIXELS, features, index_features
+from ..publishing.columns import PIXELS, features, index_features
 from .fault import Fault, first_line, shown
 from .paths import path_faults
 from .shards import DamagedShardError, read_schema

@@ -12,9 +12,9 @@ from typing import Any
 from occlufer.config import LeaksConfig
 from occlufer.lock import Lock
 
-from ..hash_table import table_of
 from ..hashes import Look
-from ..hits import NamedHashes, find_hits
+from ..hashing.hash_table import table_of
+from ..leakage.hits import NamedHashes, find_hits
 from .fault import Fault, shown
 from .shards import Row, Shard
 

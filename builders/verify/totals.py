@@ -11,7 +11,7 @@ from typing import Any
 from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
 from occlufer.schema import LABELS, SPLITS
 
-from ..columns import PIXELS
+from ..publishing.columns import PIXELS
 from .fault import Fault, shown
 from .shards import Row, Shard
 from .sides import MAIN

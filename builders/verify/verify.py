@@ -19,8 +19,8 @@ from occlufer.lock import INDEX, LOCK_NAME, Lock
 from occlufer.progress import progress
 from occlufer.version import __version__
 
-from ..columns import PIXELS
-from ..documents import CARD_NAME
+from ..publishing.columns import PIXELS
+from ..publishing.documents import CARD_NAME
 from ..takedown_check import Named
 from ..tombstones import Tombstones
 from .card import card_faults, read_header

@@ -12,13 +12,13 @@ from occlufer.lock import INDEX, Lock, config_folder
 from occlufer.schema import LABEL_CODES, LABELS
 from occlufer.scope import OUT_OF_SCOPE
 
+from ..markdown import escape, table
+from ..tombstones import TAKEDOWN_NAME
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .columns import features, index_features
-from .markdown import escape, table
 from .occlusion_lists import CITATION, FORMS
 from .responsible import BIASES, LIMITATIONS, USES, rights_totals
 from .subsets import SPLIT
-from .tombstones import TAKEDOWN_NAME
 
 # The Hub's names for ranges of sizes, by the first number above.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))

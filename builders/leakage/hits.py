@@ -9,7 +9,7 @@ from occlufer.config import LeaksConfig
 from occlufer.record import Reject, Result
 from occlufer.workspace import Workspace
 
-from .edges import Limits, Table, edges_between
+from ..duplicates.edges import Limits, Table, edges_between
 
 
 @dataclass(frozen=True)

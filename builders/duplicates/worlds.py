@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from occlufer.workspace import Workspace
 
+from ..hashes import grey_of
+from ..hashing.resample import Grey
 from .clusters import Measure, Verifier
 from .edges import Edges
-from .hashes import grey_of
-from .resample import Grey
 from .sample_index import Measured
 from .samples import Sample
 

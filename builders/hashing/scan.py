@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from occlufer.engine import worker_count
 
-from .compiled import compiled, popcount
-from .edges import COMPARED, IS_PART, Limits
+from ..compiled import compiled, popcount
+from ..duplicates.edges import COMPARED, IS_PART, Limits
 from .hash_store import CHUNK_ROWS, HashStore
 from .hash_table import Hashes, ViewTable
 from .views import HASHED

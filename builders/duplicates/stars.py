@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from ..hashing.views import ITSELF, POSITION
 from .edges import Edge, Edges
-from .views import ITSELF, POSITION
 
 # Two photographs of one person seconds apart are near, too, and may show two expressions: where the
 # hashes differ in more than so many bits of 256, the pixels have to agree better.

@@ -7,8 +7,8 @@ from typing import Any
 
 from occlufer.record import Record
 
+from ..markdown import address, escape, table
 from .census import Published, has_own
-from .markdown import address, escape, table
 
 # On the Hub and in editors a file of this ending is shown with its links.
 FILE_NAME = "ATTRIBUTION.md"

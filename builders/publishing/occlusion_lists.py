@@ -16,7 +16,7 @@ from pathlib import Path
 from occlufer.config import ListsConfig
 from occlufer.errors import MissingError, UsageError
 
-from .sources.rows import Line, lines
+from ..sources.rows import Line, lines
 
 CITATION = (
     "Wang, Peng, Yang, Meng and Qiao, Region Attention Networks for Pose and Occlusion Robust "

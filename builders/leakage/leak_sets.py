@@ -12,7 +12,7 @@ from occlufer.pipeline import stages_before
 from occlufer.record import Record
 from occlufer.workspace import Workspace
 
-from .hash_table import SHAPES, HashTable, from_hex, read_table, table_of
+from ..hashing.hash_table import SHAPES, HashTable, from_hex, read_table, table_of
 from .hits import NamedHashes
 
 FOLDER = "leaks"

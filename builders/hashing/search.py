@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from occlufer.engine import Remote, Task, worker_count
 
+from ..compiled import compiled, popcount
 from .bands import BITS, Band, flips_of, plan
-from .compiled import compiled, popcount
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]

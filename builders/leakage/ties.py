@@ -17,13 +17,13 @@ import numpy as np
 from occlufer.config import DedupConfig, LeaksConfig
 from occlufer.workspace import Workspace
 
-from . import dedup
-from .clusters import limits as dedup_limits
-from .edges import Limits, are_near, first_alike, near_edges, rank_by_hashes
-from .groups import Forest
+from .. import dedup
+from ..duplicates.clusters import limits as dedup_limits
+from ..duplicates.edges import Limits, are_near, first_alike, near_edges, rank_by_hashes
+from ..duplicates.groups import Forest
+from ..duplicates.sample_index import SampleIndex
 from .hits import limits
 from .leak_sets import hashes
-from .sample_index import SampleIndex
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from occlufer.catalog import Catalog
 from occlufer.election import elect_by_sources
 from occlufer.record import Record
 
-from .hash_table import ViewTable, from_hex
-from .views import HASHED
+from ..hashing.hash_table import ViewTable, from_hex
+from ..hashing.views import HASHED
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from occlufer.engine import Remote
 
-from .hash_table import HashTable, ViewTable
-from .search import Pairs, distances, neighbour_blocks
-from .views import HASHED, ITSELF, MIRROR, PARTS, POSITION, VIEWS
+from ..hashing.hash_table import HashTable, ViewTable
+from ..hashing.search import Pairs, distances, neighbour_blocks
+from ..hashing.views import HASHED, ITSELF, MIRROR, PARTS, POSITION, VIEWS
 
 NAMES = tuple(HASHED)
 IS_PART = np.array([name in PARTS for name in NAMES])

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
 
+from ..hashes import Look, Picture, grey_of, look
+from ..hashing.hash_table import table_of
+from ..hashing.resample import Grey
+from ..hashing.views import small, thumbnail
 from .blocks import block_difference
 from .edges import NAMES, Edge, Edges, Limits, first_alike, near_edges
 from .groups import Likeness, find_groups
-from .hash_table import table_of
-from .hashes import Look, Picture, grey_of, look
-from .resample import Grey
 from .stars import Drop, star_clusters
-from .views import small, thumbnail
 
 # Pictures of about 12 kB, and views of them of 8 kB, that are kept while edges are verified.
 PICTURES_KEPT = 2_000

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from occlufer.damage import is_damage
 
+from ..hashing.hash_store import HashStore, StoreError
 from .edges import Edges
-from .hash_store import HashStore, StoreError
 from .samples import Sample, Size
 
 SCHEMA = f"2 {sys.byteorder}"

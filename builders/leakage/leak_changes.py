@@ -16,14 +16,14 @@ from occlufer.pipeline import stages_before
 from occlufer.stages import Changes, Update
 from occlufer.workspace import Workspace
 
-from . import dedup
-from .clusters import limits as dedup_limits
-from .edges import edges_between
+from .. import dedup
+from ..duplicates.clusters import limits as dedup_limits
+from ..duplicates.edges import edges_between
+from ..duplicates.sample_index import SampleIndex
+from ..duplicates.worlds import near_rows
+from ..hashing.scan import rows_near
 from .hits import Hit, NamedHashes, find_hits, known_hits, limits, results_of
 from .leak_sets import hashes, sets_of
-from .sample_index import SampleIndex
-from .scan import rows_near
-from .worlds import near_rows
 
 AFTER = stages_before("leaks")
 # If the index has no edges as wide, every hash is looked at: for so many samples at most.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .compiled import compiled
+from ..compiled import compiled
 
 Grey = NDArray[np.uint8]
 Weights = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]

@@ -1,0 +1,1 @@
+"""Duplicates and related samples: edges, clusters, and what a change of a few samples changes."""

@@ -1,0 +1,1 @@
+"""Perceptual hashes: how they are kept, and searched exactly."""

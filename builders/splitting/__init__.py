@@ -1,0 +1,1 @@
+"""Exact splits: quotas as integer programs, and in words what falls short."""
