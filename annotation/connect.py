@@ -41,7 +41,7 @@ def _remote(config: BuildConfig) -> Connection:
 
 
 def _embedded(config: BuildConfig) -> Connection:
-    from .server import running
+    from .server.server import running
 
     server = running(config.workspace)
     if server is None:

@@ -97,7 +97,7 @@ def next_step(workspace: Workspace, config: BuildConfig) -> str:
 
 
 def _serves(workspace: Workspace) -> bool:
-    from .server import running
+    from .server.server import running
 
     try:
         return running(workspace.folder) is not None

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .place import Place
+from .server.place import Place
 
 
 @contextlib.contextmanager

@@ -265,7 +265,7 @@ def _served(config: BuildConfig) -> Path | None:
     """Return the folder that the embedded server serves, None for another server."""
     if server_name(config) != EMBEDDED:
         return None
-    from .server import running
+    from .server.server import running
 
     server = running(config.workspace)
     return None if server is None else server.files

@@ -19,12 +19,12 @@ from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer
 from occlufer.workspace import Workspace, open_built
 
 from .adjudication import due_samples
-from .aggregation import Aggregation
-from .agreement import fleiss_kappa, krippendorff_alpha, one_against_rest
-from .ballots import Ballots, Weights, ballots
+from .aggregation.aggregation import Aggregation
+from .aggregation.agreement import fleiss_kappa, krippendorff_alpha, one_against_rest
+from .aggregation.ballots import Ballots, Weights, ballots
+from .aggregation.dawid_skene import dawid_skene
+from .aggregation.latent import problem
 from .coverage import Coverage, adjudication_step, answered_images, next_step
-from .dawid_skene import dawid_skene
-from .latent import problem
 from .raters import RaterStatistics, rater_statistics
 from .tally import (
     AFTER,

@@ -13,9 +13,9 @@ from occlufer.schema import ANSWERS, OCCLUSION_TYPES
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer, standing
 from occlufer.workspace import Workspace
 
-from .aggregation import Aggregation, aggregate
-from .agreement import krippendorff_alpha
-from .ballots import Ballots, ballots
+from .aggregation.aggregation import Aggregation, aggregate
+from .aggregation.agreement import krippendorff_alpha
+from .aggregation.ballots import Ballots, ballots
 from .decision import DIGITS, Evidence, decide, likeliest
 from .gold import read_gold
 

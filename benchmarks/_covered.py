@@ -21,7 +21,7 @@ from occlufer.builders.parser.composite import (
 )
 from occlufer.builders.parser.pasted import Donor, Palette, read_templates
 from occlufer.builders.parser.teacher import TaughtFace, read_faces
-from occlufer.builders.visibility.regions import region_weights
+from occlufer.builders.regions import region_weights
 from occlufer.face_parser import FIRST_TYPE, MAP_PX, PARSED_CLASSES
 
 Floats = NDArray[np.float32]

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.annotation.ballots import Ballots
+from occlufer.annotation.aggregation.ballots import Ballots
 
 CROWD_KIT = "crowd-kit"
 METHODS = ("MajorityVote", "DawidSkene", "MACE", "GLAD")

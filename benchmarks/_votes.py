@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.annotation.ballots import Ballots
+from occlufer.annotation.aggregation.ballots import Ballots
 from occlufer.schema import LABELS, TABLE_1
 
 # The classes that each class is most taken for, in the order of LABELS.

@@ -18,8 +18,8 @@ from _timing import spreads, timed
 from _votes import GOLD, HARD_SHARE, RATERS, VOTES, WORLDS, World, world
 from numpy.typing import NDArray
 
-from occlufer.annotation.aggregation import Aggregation, aggregate
-from occlufer.annotation.calibration import TEMPERATURES, calibration_error, tempered
+from occlufer.annotation.aggregation.aggregation import Aggregation, aggregate
+from occlufer.annotation.aggregation.calibration import TEMPERATURES, calibration_error, tempered
 
 SEEDS, HARD_SEEDS = 10, 4
 SMALL, LARGE = 500, 8000

@@ -22,16 +22,16 @@ from _faces import real_data
 from _timing import spreads, timed
 from numpy.typing import NDArray
 
+from occlufer.builders.covers import covers
 from occlufer.builders.detectors import Face, open_detector
 from occlufer.builders.faces import main_face
+from occlufer.builders.inspect import Inspected, InspectedFace, inspect_pictures
+from occlufer.builders.landmarks import first_landmarks
 from occlufer.builders.occlusion import occlusion
 from occlufer.builders.parser.mesh import landmarks68
 from occlufer.builders.parser.parse import ParsedFace, Parsers, parse_faces
 from occlufer.builders.parts import open_parsers
 from occlufer.builders.pixels import decode_rgb
-from occlufer.builders.visibility.covers import covers
-from occlufer.builders.visibility.inspect import Inspected, InspectedFace, inspect_pictures
-from occlufer.builders.visibility.landmarks import first_landmarks
 from occlufer.config import BuildConfig, OcclusionConfig, SourceConfig
 from occlufer.face_parser import FIRST_TYPE, MAP_PX
 

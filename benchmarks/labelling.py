@@ -26,7 +26,7 @@ from PIL import Image
 
 from occlufer.annotation.pull import pull
 from occlufer.annotation.push import push_round
-from occlufer.annotation.server import start, stop
+from occlufer.annotation.server.server import start, stop
 from occlufer.annotation.studio import Studio
 from occlufer.annotation.template import INSTRUCTION, template_sha256, template_text
 from occlufer.config import AnnotationConfig, BuildConfig, SourceConfig

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .pixels import Pixels
-from .visibility.regions import Points
+from .regions import Points
 
 CROP_PX = 224
 Box = tuple[float, float, float, float]

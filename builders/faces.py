@@ -15,7 +15,7 @@ from .cut import cut_square, placement, square_around
 from .detectors import Detector, Face, open_detector
 from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png, rounded_px
-from .visibility.regions import Points
+from .regions import Points
 
 VERSION = 6
 # How much a face at the very corner counts less than the same face in the centre.

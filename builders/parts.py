@@ -10,10 +10,10 @@ from occlufer.face_parser import open_parser
 from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
+from .covers import covers
+from .landmarks import first_landmarks
 from .parser.parse import ParsedFace, Parsers, parse_faces
 from .pixels import Pixels, decode_rgb, rounded_px
-from .visibility.covers import covers
-from .visibility.landmarks import first_landmarks
 
 VERSION = 2
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from occlufer.builders.pixels import Pixels, encode_png
-from occlufer.builders.synthetic import FacePlan, draw_face
-from occlufer.builders.visibility.inspect import (
+from occlufer.builders.inspect import (
     Inspected,
     InspectedFace,
     inspect_pictures,
     surest_first,
 )
-from occlufer.builders.visibility.overlay import part_map, photograph, regions
+from occlufer.builders.overlay import part_map, photograph, regions
+from occlufer.builders.pixels import Pixels, encode_png
+from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import BuildConfig, FacesConfig, SourceConfig
 from occlufer.schema import OCCLUSION_TYPES
 

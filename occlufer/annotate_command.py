@@ -79,7 +79,7 @@ def _start(arguments: argparse.Namespace, config: Any) -> tuple[dict[str, Any], 
             "[annotation] url: found the address of a server of your own, which `start` leaves "
             "alone; run `occlufer annotate push`"
         )
-    serving = import_module("occlufer.annotation.server")
+    serving = import_module("occlufer.annotation.server.server")
     former = serving.former_port(config.workspace)
     server = serving.start(config.workspace)
     due = import_module("occlufer.annotation.status").due_after_start(config)
@@ -106,7 +106,7 @@ def _start(arguments: argparse.Namespace, config: Any) -> tuple[dict[str, Any], 
 
 
 def _stop(arguments: argparse.Namespace, config: Any) -> tuple[dict[str, Any], str]:
-    stopped = import_module("occlufer.annotation.server").stop(config.workspace)
+    stopped = import_module("occlufer.annotation.server.server").stop(config.workspace)
     text = "stopped; what it holds is kept" if stopped else "no server of this workspace runs"
     return {"stopped": stopped}, text
 

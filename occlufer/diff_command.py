@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Compare the two folders and print what is different."""
     from importlib import import_module
 
-    found = import_module("occlufer.builders.publishing.versions").diff(arguments.a, arguments.b)
+    found = import_module("occlufer.builders.versions").diff(arguments.a, arguments.b)
     print(json.dumps(found.to_json(), sort_keys=True) if arguments.json else _text(found))
 
 

@@ -125,10 +125,10 @@ def _disk(config: Path | None) -> Iterator[Finding]:
 
 def _label_studio(config: Path | None) -> Iterator[Finding]:
     """Yield whether people can label at once, or a server has to be installed first."""
-    installation = import_module("occlufer.annotation.installation")
+    installation = import_module("occlufer.annotation.server.installation")
     named = os.environ.get(installation.VARIABLE)
     workspace = import_module("occlufer.config").config_at(config).workspace
-    own = import_module("occlufer.annotation.place").Place(workspace).environment
+    own = import_module("occlufer.annotation.server.place").Place(workspace).environment
     folder = Path(named).expanduser() if named else own
     version = installation.installed_version(folder)
     if version is None:

@@ -37,7 +37,7 @@ def evaluate(
 
     samples = import_module(f"{ROOM}.samples").read_samples(*place)
     if trained_on is not None:
-        near_training = import_module("occlufer.builders.leakage.trained_on").near_training
+        near_training = import_module("occlufer.builders.trained_on").near_training
         samples = samples.with_slices(near_training(*place, trained_on))
     models = [model] if against is None else [model, against]
     run = _run(model)

@@ -77,7 +77,7 @@ def _looks(
     run: Any, samples: Any, worst: Mapping[str, list[int]], captions: Mapping[int, str]
 ) -> Strips:
     """Return, of the same samples, where the run's model looks."""
-    heat = import_module("occlufer.builders.visibility.overlay").heat
+    heat = import_module("occlufer.builders.overlay").heat
     encode = import_module("occlufer.builders.pixels").encode_png
     attention = import_module(f"{ROOM}.runs").attention_of_run
     places = sorted(captions)

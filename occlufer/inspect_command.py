@@ -47,15 +47,13 @@ def look(
     out = arguments.out or (None if arguments.json else page)
     if out is not None:
         _begin(out, arguments.images)
-    found = import_module("occlufer.builders.visibility.inspect").inspect_pictures(
-        arguments.images, config
-    )
+    found = import_module("occlufer.builders.inspect").inspect_pictures(arguments.images, config)
     told = _told(found, say, arguments.json)
     if out is None:
         for _ in told:
             pass
         return
-    text = import_module("occlufer.builders.visibility.inspect_page").inspection_page(told, **drawn)
+    text = import_module("occlufer.builders.inspect_page").inspection_page(told, **drawn)
     # Paths may be no UTF-8.
     _part(out).write_text(text, encoding="utf-8", errors="backslashreplace")
     _part(out).replace(out)

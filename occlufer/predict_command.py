@@ -56,5 +56,5 @@ class Answers:
 
     def panels(self, one: Any, number: int) -> Any:
         """Return the panels of a face of the picture that was said last."""
-        draw = import_module("occlufer.builders.visibility.inspect_page").expression
+        draw = import_module("occlufer.builders.inspect_page").expression
         return draw(**vars(self._told[number]))

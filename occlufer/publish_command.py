@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from occlufer.config import config_at
 
     config = config_at(arguments.config)
-    told = import_module("occlufer.builders.publishing.hub").publish_folder(
+    told = import_module("occlufer.builders.hub").publish_folder(
         *(arguments.data or config.out, arguments.repo_id, arguments.public, arguments.dry_run),
         takedown=config.takedown,
     )

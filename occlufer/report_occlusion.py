@@ -21,7 +21,7 @@ def occluded_faces(known: list[Outcome], workspace: Workspace, config: BuildConf
         bins.setdefault(value["severity"], []).append(image)
     if not bins:
         return ""
-    page = import_module("occlufer.builders.visibility.inspect_page")
+    page = import_module("occlufer.builders.inspect_page")
     parts = [
         folded(
             f"from {severity} % of the face on: {len(bins[severity])} samples",

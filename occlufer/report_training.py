@@ -17,7 +17,7 @@ METRICS_NAME, BEST_NAME = "metrics.json", "best.pt"
 PICTURES = {"curves.png": "learning curves", "confusion.png": "confusion matrix"}
 LOOKS = 2
 # Named, not imported: the core knows no part.
-RUNS, OVERLAY = "occlufer.orsanet.evaluation.runs", "occlufer.builders.visibility.overlay"
+RUNS, OVERLAY = "occlufer.orsanet.evaluation.runs", "occlufer.builders.overlay"
 PIXELS = "occlufer.builders.pixels"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trip import Trip
     from web_server import WebServer
 
-    from occlufer.annotation.server import Server
+    from occlufer.annotation.server.server import Server
 
 # Speed is no matter of tests; and where nobody watches, a run must not differ from the last one.
 settings.register_profile("occlufer", deadline=None, derandomize="CI" in os.environ)
@@ -195,7 +195,7 @@ def web_server(new_web_server: Callable[[], WebServer]) -> WebServer:
 @pytest.fixture(scope="session")
 def label_studio() -> Iterator[Path]:
     """An environment with the labelling server: the one that is named, or one kept for tests."""
-    from occlufer.annotation import installation
+    from occlufer.annotation.server import installation
     from occlufer.errors import MissingError
 
     cache = ROOT / ".cache"
@@ -213,7 +213,7 @@ def label_studio() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def studio_server(label_studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A labelling server of the tests' own: `.connection`, `.files`, `.invite`; for slow tests."""
-    from occlufer.annotation.server import start, stop
+    from occlufer.annotation.server.server import start, stop
 
     workspace = tmp_path_factory.mktemp("studio") / "workspace"
     workspace.mkdir()
@@ -238,7 +238,7 @@ def trip(label_studio: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A whole round trip of labelling, see round_trip.py; nobody changes what it has left."""
     from round_trip import travel
 
-    from occlufer.annotation.server import stop
+    from occlufer.annotation.server.server import stop
 
     folder = tmp_path_factory.mktemp("round_trip")
     try:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from occlufer.annotation.ballots import Ballots, cast_ballots
-from occlufer.annotation.dawid_skene import Rows, dawid_skene
-from occlufer.annotation.latent import Fit, Problem, problem
+from occlufer.annotation.aggregation.ballots import Ballots, cast_ballots
+from occlufer.annotation.aggregation.dawid_skene import Rows, dawid_skene
+from occlufer.annotation.aggregation.latent import Fit, Problem, problem
 
 ANSWERS = ("anger", "disgust", "fear", "uncertain", "not_a_face")
 Cast = dict[tuple[str, str, str], float]

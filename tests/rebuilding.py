@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from occlufer.build import build
-from occlufer.builders.publishing.hub import public_copy
+from occlufer.builders.hub import public_copy
 from occlufer.builders.rebuild.account import Coverage
 from occlufer.builders.rebuild.rebuild import rebuild
 from occlufer.builders.synthetic import FacePlan, draw_face

@@ -25,7 +25,7 @@ from occlufer.vote_log import ADJUDICATION
 from occlufer.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from occlufer.annotation.server import Server
+    from occlufer.annotation.server.server import Server
 
 
 def opinion(posterior: float = 0.95, **votes: int) -> Opinion:

@@ -12,12 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.annotation import calibration, latent
-from occlufer.annotation.aggregation import METHODS, Aggregation, aggregate
-from occlufer.annotation.ballots import Ballots, cast_ballots
-from occlufer.annotation.calibration import calibration_error, temperature_by_votes, tempered
-from occlufer.annotation.dawid_skene import dawid_skene
-from occlufer.annotation.latent import problem
+from occlufer.annotation.aggregation import calibration, latent
+from occlufer.annotation.aggregation.aggregation import METHODS, Aggregation, aggregate
+from occlufer.annotation.aggregation.ballots import Ballots, cast_ballots
+from occlufer.annotation.aggregation.calibration import (
+    calibration_error,
+    temperature_by_votes,
+    tempered,
+)
+from occlufer.annotation.aggregation.dawid_skene import dawid_skene
+from occlufer.annotation.aggregation.latent import problem
 from occlufer.config import AnnotationConfig
 from occlufer.schema import ANSWERS, LABELS
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.annotation.agreement import (
+from occlufer.annotation.aggregation.agreement import (
     fleiss_items,
     fleiss_kappa,
     krippendorff_alpha,

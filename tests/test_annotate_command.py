@@ -16,7 +16,7 @@ import pytest
 
 from occlufer import annotate_command, cli
 from occlufer.annotate_command import ACTIONS
-from occlufer.annotation import server
+from occlufer.annotation.server import server
 from occlufer.build import BuildSummary
 from occlufer.config import BuildConfig
 from occlufer.vote_log import LABELLING, Project

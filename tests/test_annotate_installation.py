@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.annotation import credentials, installation, launch, private, process, waiting
+from occlufer.annotation.server import credentials, installation, launch, private, process, waiting
 from occlufer.errors import MissingError, UsageError
 
 
@@ -219,7 +219,9 @@ def test_waiting_is_silent_off_a_terminal(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_waiting_is_told_on_a_terminal_and_wiped_away() -> None:
-    code = "from occlufer.annotation.waiting import ticks\nfor _ in ticks(.3, 'starting'): pass"
+    code = (
+        "from occlufer.annotation.server.waiting import ticks\nfor _ in ticks(.3, 'starting'): pass"
+    )
     ours, theirs = pty.openpty()
     subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
     os.close(theirs)
@@ -309,8 +311,9 @@ def test_an_environment_is_made_by_the_user_s_pip_and_made_anew_if_half_made(
 def test_an_installation_that_was_killed_is_made_anew(tmp_path: Path, wheels: Path) -> None:
     wheel(wheels, "1.23.2")
     folder, log = tmp_path / "venv", tmp_path / "install.log"
-    code = "from occlufer.annotation.installation import install; from pathlib import Path; import"
-    code += " sys; install(Path(sys.argv[1]), Path(sys.argv[2]))"
+    code = "import sys; from pathlib import Path; "
+    code += "from occlufer.annotation.server.installation import install; "
+    code += "install(Path(sys.argv[1]), Path(sys.argv[2]))"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(folder), str(log)], start_new_session=True
     )

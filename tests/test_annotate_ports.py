@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from occlufer.annotation.ports import HOST, free_port, is_free
+from occlufer.annotation.server.ports import HOST, free_port, is_free
 
 
 def test_a_port_is_free_unless_somebody_listens() -> None:

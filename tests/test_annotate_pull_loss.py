@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pull_bench import SOURCE, TOKEN, PullBench
 
-from occlufer.annotation import server
+from occlufer.annotation.server import server
 from occlufer.config import AnnotationConfig, BuildConfig
 from occlufer.errors import MissingError
 from occlufer.vote_log import LABELLING, standing

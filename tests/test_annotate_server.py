@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from occlufer.annotation import credentials, place, server
-from occlufer.annotation.ports import HOST
+from occlufer.annotation.server import credentials, place, server
+from occlufer.annotation.server.ports import HOST
 from occlufer.errors import OccluferError
 
 if TYPE_CHECKING:
@@ -381,7 +381,9 @@ def test_a_server_that_dies_early_is_told_in_one_line(fresh: Path) -> None:
     assert not where.run.exists()
 
 
-START = "import sys; from pathlib import Path; from occlufer.annotation.server import start; "
+START = (
+    "import sys; from pathlib import Path; from occlufer.annotation.server.server import start; "
+)
 START += "start(Path(sys.argv[1]))"
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.annotation.ballots import Ballots, ballots, cast_ballots
+from occlufer.annotation.aggregation.ballots import Ballots, ballots, cast_ballots
 from occlufer.record import Facts, Record, Vote
 from occlufer.schema import ANSWERS, LABELS, NO_CLASS
 from occlufer.vote_log import LABELLING, Answer, standing

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from vote_logs import answer, asking, decision, log, put
 
-from occlufer.annotation import coverage, server
+from occlufer.annotation import coverage
 from occlufer.annotation.coverage import check_coverage
+from occlufer.annotation.server import server
 from occlufer.errors import GateError
 from occlufer.vote_log import DELETED, LABELLING, Project
 from occlufer.workspace import Workspace

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from occlufer.builders.covers import DOUBT_POWER, PEAK_SHARE, covers
 from occlufer.builders.parser.parse import ParsedFace
+from occlufer.builders.regions import region_polygons, region_weights
 from occlufer.builders.synthetic import MEAN_FACE68
-from occlufer.builders.visibility.covers import DOUBT_POWER, PEAK_SHARE, covers
-from occlufer.builders.visibility.regions import region_polygons, region_weights
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 

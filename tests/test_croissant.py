@@ -17,8 +17,8 @@ import pytest
 from mixed import PICTURES, mixed_build
 from PIL import Image
 
+from occlufer.builders.hub import PublicCopy, public_copy
 from occlufer.builders.publishing.croissant import croissant_text
-from occlufer.builders.publishing.hub import PublicCopy, public_copy
 from occlufer.lock import Lock
 from occlufer.schema import LABELS
 

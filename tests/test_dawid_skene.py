@@ -12,15 +12,15 @@ from drawn_votes import ANSWERS, Cast, careful, fitted, some_truth, votes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.annotation import latent
-from occlufer.annotation.ballots import cast_ballots
-from occlufer.annotation.dawid_skene import (
+from occlufer.annotation.aggregation import latent
+from occlufer.annotation.aggregation.ballots import cast_ballots
+from occlufer.annotation.aggregation.dawid_skene import (
     GAIN,
     Rows,
     best_habits,
     dawid_skene,
 )
-from occlufer.annotation.latent import Fit, Problem, climb, problem
+from occlufer.annotation.aggregation.latent import Fit, Problem, climb, problem
 
 Votes = Sequence[tuple[int, int, int, float]]
 Table = list[list[float]]

@@ -9,8 +9,8 @@ import numpy as np
 from drawn_votes import ANSWERS, Cast, careful, fitted, some_truth, votes
 from numpy.typing import NDArray
 
-from occlufer.annotation.dawid_skene import Rows, misnamed
-from occlufer.annotation.latent import Fit
+from occlufer.annotation.aggregation.dawid_skene import Rows, misnamed
+from occlufer.annotation.aggregation.latent import Fit
 
 
 def right_share(fit: Fit[Rows], truth: Sequence[int]) -> float:

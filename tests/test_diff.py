@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from occlufer import cli
 from occlufer.build import build
-from occlufer.builders.publishing.versions import Sample, compare, diff
+from occlufer.builders.versions import Sample, compare, diff
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.schema import LABELS

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,29 @@ def test_no_part_is_imported_by_the_core_or_by_another_part(folder: str) -> None
             if not level:
                 found = part_of(name)
                 assert found in ((None,) if folder == "occlufer" else (None, folder)), path.name
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_rooms_import_rooms_one_way(part: str) -> None:
+    rooms = {path.name for path in (ROOT / part).iterdir() if (path / "__init__.py").is_file()}
+    # Photographs are a source, and addresses are read from tables as a source reads them.
+    as_one = {"web": "sources"}
+    asked: dict[str, set[str]] = {}
+    for path in modules(part):
+        here = path.relative_to(ROOT / part).parent.parts
+        if here:
+            found = {room_of(here, level, name) for level, name in imports(path) if level}
+            asked.setdefault(as_one.get(here[0], here[0]), set()).update(
+                as_one.get(room, room) for room in found & rooms
+            )
+    others = {room: found - {room} for room, found in asked.items()}
+    assert set(TopologicalSorter(others).static_order()) == {*others}, others
+
+
+def room_of(here: tuple[str, ...], level: int, name: str) -> str:
+    """Return the first word, below its part, of a relative import from the folder `here`."""
+    words = (*here[: len(here) - level + 1], *name.split("."))
+    return words[0]
 
 
 @pytest.mark.parametrize("folder", [*PLACES, "tests", "benchmarks"])

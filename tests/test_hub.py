@@ -21,7 +21,7 @@ from mixed import PICTURES, mixed_build
 
 from occlufer import cli
 from occlufer.build import build
-from occlufer.builders.publishing.hub import publish_folder
+from occlufer.builders.hub import publish_folder
 from occlufer.builders.takedown_add import add
 from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstone, dated, write_tombstones
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError

@@ -16,11 +16,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.builders.inspect import Inspected, inspect_pictures
+from occlufer.builders.inspect_page import inspection_page
 from occlufer.builders.occlusion import extraneous_overlap
+from occlufer.builders.overlay import regions
 from occlufer.builders.synthetic import FacePlan, draw_face
-from occlufer.builders.visibility.inspect import Inspected, inspect_pictures
-from occlufer.builders.visibility.inspect_page import inspection_page
-from occlufer.builders.visibility.overlay import regions
 from occlufer.config import DEFAULT_CONFIG, BuildConfig
 from occlufer.schema import OCCLUSION_TYPES, REGIONS
 

@@ -18,7 +18,7 @@ from occlufer.schema import ANSWERS, LABELS, OCCLUSION_TYPES
 if TYPE_CHECKING:
     from browser import Browser
 
-    from occlufer.annotation.server import Server
+    from occlufer.annotation.server.server import Server
     from occlufer.annotation.studio import Studio
 
 pytestmark = pytest.mark.slow

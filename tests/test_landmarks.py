@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.builders.synthetic import MEAN_FACE68
-from occlufer.builders.visibility.landmarks import (
+from occlufer.builders.landmarks import (
     five_points,
     landmarks_from_box,
     landmarks_from_points,
 )
+from occlufer.builders.synthetic import MEAN_FACE68
 
 Points = NDArray[np.float64]
 NUMBERS = st.floats(-40, 40)

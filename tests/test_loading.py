@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from mixed import PICTURES, mixed_build
 
-from occlufer.builders.publishing.hub import public_copy
+from occlufer.builders.hub import public_copy
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.loading import load_dataset
 from occlufer.lock import Lock

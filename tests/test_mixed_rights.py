@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from mixed import PICTURES, mixed_build
 
-from occlufer.builders.publishing import hub
+from occlufer.builders import hub
+from occlufer.builders.hub import PublicCopy, public_copy
 from occlufer.builders.publishing.columns import features, index_features
 from occlufer.builders.publishing.documents import DOCUMENTS
-from occlufer.builders.publishing.hub import PublicCopy, public_copy
 from occlufer.errors import GateError
 from occlufer.lock import Lock
 

@@ -26,10 +26,10 @@ from occlufer.builders.parser.network import INPUT_PX
 from occlufer.builders.parser.pasted import HELD_OUT_TEMPLATES, PASTES, Palette, read_templates
 from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
 from occlufer.builders.parser.teacher import TaughtFace, read_faces
+from occlufer.builders.regions import region_masks
 from occlufer.builders.synthetic.canvas import SIZE_PX
 from occlufer.builders.synthetic.light import random_light
 from occlufer.builders.synthetic.pose import project
-from occlufer.builders.visibility.regions import region_masks
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS, OCCLUSION_TYPES
 

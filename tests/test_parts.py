@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from occlufer.builders.inspect import open_inspector
 from occlufer.builders.parser.built_in import WEIGHTS
 from occlufer.builders.parts import find_parts, open_parsers, params
 from occlufer.builders.pixels import encode_png
 from occlufer.builders.synthetic import FacePlan, draw_face
-from occlufer.builders.visibility.inspect import open_inspector
 from occlufer.config import DEFAULT_CONFIG, BuildConfig, OcclusionConfig, SourceConfig
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import ImageStore

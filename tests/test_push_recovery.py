@@ -172,7 +172,7 @@ def test_nothing_that_a_failed_push_says_holds_the_token(
 
 @pytest.fixture
 def embedded(config: BuildConfig, label_studio: Path) -> Any:
-    from occlufer.annotation.server import start, stop
+    from occlufer.annotation.server.server import start, stop
 
     yield start(config.workspace)
     stop(config.workspace)

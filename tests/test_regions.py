@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from occlufer.builders.regions import region_masks, region_polygons
 from occlufer.builders.synthetic import MEAN_FACE68
-from occlufer.builders.visibility.regions import region_masks, region_polygons
 from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS, REGIONS
 
 FACE = np.asarray(MEAN_FACE68, np.float32) * 100 + 60  # in a picture of 220 x 220

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 from vote_logs import answer, asking, decision, log, put
 
-from occlufer.annotation import server
 from occlufer.annotation.coverage import next_step
 from occlufer.annotation.push import answered_enough
 from occlufer.annotation.reopening import to_reopen
+from occlufer.annotation.server import server
 from occlufer.annotation.studio import Task
 from occlufer.annotation.tally import what_was_said
 from occlufer.vote_log import ADJUDICATION, DELETED, LABELLING, REFUSED, Answer, Project

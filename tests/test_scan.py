@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from occlufer.builders.duplicates import scan
 from occlufer.builders.duplicates.edges import Limits, near_edges
-from occlufer.builders.hashing import hash_store, scan
+from occlufer.builders.duplicates.scan import rows_near
+from occlufer.builders.hashing import hash_store
 from occlufer.builders.hashing.hash_store import HashStore, StoreError
 from occlufer.builders.hashing.hash_table import ViewTable, joined_views
-from occlufer.builders.hashing.scan import rows_near
 from occlufer.builders.hashing.views import HASHED
 
 LIMITS = Limits(12, 64, 56)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from occlufer.builders.regions import region_masks
 from occlufer.builders.synthetic import (
     MEAN_FACE68,
     DrawnFace,
@@ -17,7 +18,6 @@ from occlufer.builders.synthetic import (
     draw_face,
     encode_jpeg,
 )
-from occlufer.builders.visibility.regions import region_masks
 from occlufer.schema import (
     FACE_PARTS,
     LABELS,

@@ -24,8 +24,8 @@ from PIL import Image
 from occlufer import cli
 from occlufer.annotation.wanted import wanted_images
 from occlufer.build import BuildSummary, build
+from occlufer.builders.hub import public_copy
 from occlufer.builders.matching import match_lists
-from occlufer.builders.publishing.hub import public_copy
 from occlufer.builders.publishing.occlusion_lists import FORMS, OcclusionList, read_lines
 from occlufer.builders.publishing.subsets import subset_samples
 from occlufer.builders.sources.rows import Line

@@ -14,8 +14,8 @@ from blocks import Said, blocks, dialogue, says
 from hub_server import TOKEN, Hub
 from people import People
 
-from occlufer.annotation import installation
-from occlufer.annotation.server import stop
+from occlufer.annotation.server import installation
+from occlufer.annotation.server.server import stop
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 STATUS = "echo $?"

@@ -78,7 +78,7 @@ class Trip:
         self, moment: str, when: Callable[[], bool], *arguments: str
     ) -> subprocess.CompletedProcess[str]:
         """Kill the server with -9 in the middle of a command, and start it again after that."""
-        from occlufer.annotation.server import running
+        from occlufer.annotation.server.server import running
 
         server = running(self.folder / "workspace")
         assert server is not None

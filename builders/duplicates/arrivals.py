@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from occlufer.engine import Remote
 
 from ..hashing.hash_table import ViewTable, joined_views
-from ..hashing.scan import rows_near
 from .edges import Limits, first_alike, near_edges, rank_by_hashes
 from .sample_index import SampleIndex
+from .scan import rows_near
 
 # So many new hashes are compared with all one by one, more of them in a join of the two sets.
 SCANNED = 64

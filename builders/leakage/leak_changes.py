@@ -20,8 +20,8 @@ from .. import dedup
 from ..duplicates.clusters import limits as dedup_limits
 from ..duplicates.edges import edges_between
 from ..duplicates.sample_index import SampleIndex
+from ..duplicates.scan import rows_near
 from ..duplicates.worlds import near_rows
-from ..hashing.scan import rows_near
 from .hits import Hit, NamedHashes, find_hits, known_hits, limits, results_of
 from .leak_sets import hashes, sets_of
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from occlufer.face_parser import FACE_CENTRE, FIRST_TYPE, MAP_PX, FaceParser
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES, REGIONS
 
-from ..visibility.regions import region_weights
+from ..regions import region_weights
 from .frames import (
     Floats,
     Picture,

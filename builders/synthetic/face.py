@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
 
-from ..visibility.regions import region_masks
+from ..regions import region_masks
 from .canvas import new_canvas
 from .light import random_light
 from .occluders import OCCLUDERS

@@ -9,11 +9,11 @@ from occlufer.config import BuildConfig
 from occlufer.page import legend, page, paragraph, pictures
 from occlufer.workspace import Workspace
 
-from ..parser.parse import ParsedFace
-from ..parts import open_parsers, parse_one
-from ..pixels import Pixels, decode_rgb, encode_png
 from .inspect import Inspected, surest_first
 from .overlay import PART_COLOURS, TYPE_COLOURS, bars, heat, part_map, photograph, regions
+from .parser.parse import ParsedFace
+from .parts import open_parsers, parse_one
+from .pixels import Pixels, decode_rgb, encode_png
 from .regions import Points
 
 FACES_SHOWN = 8

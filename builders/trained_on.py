@@ -12,13 +12,13 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.lock import config_folder
 from occlufer.progress import progress
 
-from ..hashes import Look, look
-from ..hashing.hash_table import read_table, table_of
-from ..leaks import hashed
-from ..pixels import BadImageError
-from ..sources import image_folder
-from ..verify.shards import DamagedShardError, batches
-from .hits import NamedHashes, find_hits
+from .hashes import Look, look
+from .hashing.hash_table import read_table, table_of
+from .leakage.hits import NamedHashes, find_hits
+from .leaks import hashed
+from .pixels import BadImageError
+from .sources import image_folder
+from .verify.shards import DamagedShardError, batches
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from occlufer.face_parser import FIRST_TYPE, MAP_PX
 from occlufer.schema import OCCLUSION_TYPES, REGIONS
 
-from ..parser.frames import to_frame
-from ..parser.parse import ParsedFace
+from .parser.frames import to_frame
+from .parser.parse import ParsedFace
 from .regions import region_weights
 
 Floats = NDArray[np.float32]

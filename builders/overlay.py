@@ -9,9 +9,9 @@ import numpy as np
 
 from occlufer.schema import REGIONS
 
-from ..parser.frames import cut_frame, to_frame
-from ..parser.parse import ParsedFace
-from ..pixels import Pixels
+from .parser.frames import cut_frame, to_frame
+from .parser.parse import ParsedFace
+from .pixels import Pixels
 from .regions import Points, region_weights
 
 PANEL_PX = 224

@@ -14,10 +14,10 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.lock import LOCK_NAME
 from occlufer.schema import LABELS
 
-from ..verify.files import read_lock
-from ..verify.schema import METADATA_KEY
-from ..verify.shards import DamagedShardError, Row, batches, read_schema, shards_of
-from .columns import PIXELS
+from .publishing.columns import PIXELS
+from .verify.files import read_lock
+from .verify.schema import METADATA_KEY
+from .verify.shards import DamagedShardError, Row, batches, read_schema, shards_of
 
 KEY = "sha256"
 # What is told by itself, or is the sample itself.

@@ -16,12 +16,12 @@ from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
-from ..tombstones import TAKEDOWN_NAME, read_tombstones
-from ..verify.files import is_within
-from ..verify.verify import verify
-from .columns import PIXELS
-from .documents import DOCUMENTS, write_documents
-from .shards import ROWS_PER_GROUP, write_rows
+from .publishing.columns import PIXELS
+from .publishing.documents import DOCUMENTS, write_documents
+from .publishing.shards import ROWS_PER_GROUP, write_rows
+from .tombstones import TAKEDOWN_NAME, read_tombstones
+from .verify.files import is_within
+from .verify.verify import verify
 
 log = logging.getLogger(__name__)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

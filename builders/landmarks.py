@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from occlufer.schema import LANDMARK_PARTS
 
-from ..synthetic import MEAN_FACE68
 from .regions import Points
+from .synthetic import MEAN_FACE68
 
 # A face that was not found is taken to lie in the middle of its crop, as large as is usual.
 UNFOUND_SCALE = 0.8

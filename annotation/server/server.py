@@ -12,13 +12,13 @@ from typing import Any
 
 from occlufer.errors import OccluferError
 
+from ..studio import Connection
 from . import installation
 from .credentials import Credentials, kept_credentials, read_credentials
 from .place import Place, Run, keep_run, kept_port, kept_run
 from .ports import HOST, free_port, is_free
 from .private import copy_private, private_folder
 from .process import Process, launch
-from .studio import Connection
 from .waiting import held_in_turn, ticks
 
 # Django's words (runserver).

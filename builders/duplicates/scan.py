@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from occlufer.engine import worker_count
 
 from ..compiled import compiled, popcount
-from ..duplicates.edges import COMPARED, IS_PART, Limits
-from .hash_store import CHUNK_ROWS, HashStore
-from .hash_table import Hashes, ViewTable
-from .views import HASHED
+from ..hashing.hash_store import CHUNK_ROWS, HashStore
+from ..hashing.hash_table import Hashes, ViewTable
+from ..hashing.views import HASHED
+from .edges import COMPARED, IS_PART, Limits
 
 # Several parts each, for other programs may hold one of the threads up.
 PARTS_PER_THREAD = 4

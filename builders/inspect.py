@@ -12,14 +12,14 @@ import numpy as np
 from occlufer.config import BuildConfig
 from occlufer.engine import map_local
 
-from ..detectors import Detector, Face, open_detector
-from ..faces import by_importance
-from ..occlusion import extraneous_overlap, occlusion
-from ..parser.parse import ParsedFace, Parsers, parse_faces
-from ..parts import open_parsers
-from ..pixels import BadImageError, Pixels, decode_rgb, read_bytes
 from .covers import covers
+from .detectors import Detector, Face, open_detector
+from .faces import by_importance
 from .landmarks import first_landmarks
+from .occlusion import extraneous_overlap, occlusion
+from .parser.parse import ParsedFace, Parsers, parse_faces
+from .parts import open_parsers
+from .pixels import BadImageError, Pixels, decode_rgb, read_bytes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""From votes to what is true: agreement, raters' confusions, and how sure a label is."""

@@ -1,0 +1,1 @@
+"""The embedded server: Label Studio in an environment of its own, on this machine alone."""
