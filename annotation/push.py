@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -174,18 +174,8 @@ def push_round(
         closed = to_reopen(stay, answers, project, asked, config.annotation.overlap)
     removed = len(found.superfluous)
     if project is not None and not dry_run:
-        removed = studio.delete_unanswered(project.number, found.superfluous)
-        for number, people in closed.items():
-            studio.reopen(number, people)
-        count = len(tasks) - removed + len(new)
-        try:
-            send(studio, workspace, project.number, new, _served(config))
-        except DamagedImageError as error:
-            workspace.catalog.forget_image(error.sha256)
-            raise OccluferError(f"{error}: run `occlufer build`, then push again") from None
-        if new:
-            found, late = _with_late_doubles(studio, project.number, order, count, found)
-            removed += late
+        change = _Change(order, len(tasks), found, new, closed)
+        found, removed = _carry_out(change, studio, project.number, workspace, _served(config))
     return PushSummary(
         round=round_name,
         server=server_name(config),
@@ -201,6 +191,43 @@ def push_round(
         dry_run=dry_run,
         reopened=len(closed),
     )
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a push does to a project."""
+
+    order: Sequence[str]
+    """The images that are to have a task each."""
+    tasks: int
+    """How many there were."""
+    found: Difference
+    new: Sequence[str]
+    """The images that get a task."""
+    closed: Mapping[int, int]
+    """{task to open anew: how many people are to answer it}"""
+
+
+def _carry_out(
+    change: _Change, studio: Studio, project: int, workspace: Workspace, served: Path | None
+) -> tuple[Difference, int]:
+    """Return what was found, late doubles among it, and how many tasks were removed.
+
+    Raises OccluferError if a picture of the workspace is damaged.
+    """
+    removed = studio.delete_unanswered(project, change.found.superfluous)
+    for number, people in change.closed.items():
+        studio.reopen(number, people)
+    try:
+        send(studio, workspace, project, change.new, served)
+    except DamagedImageError as error:
+        workspace.catalog.forget_image(error.sha256)
+        raise OccluferError(f"{error}: run `occlufer build`, then push again") from None
+    if not change.new:
+        return change.found, removed
+    count = change.tasks - removed + len(change.new)
+    found, late = _with_late_doubles(studio, project, change.order, count, change.found)
+    return found, removed + late
 
 
 def answered_enough(workspace: Workspace, config: BuildConfig, round_name: str) -> set[str]:

@@ -21,9 +21,9 @@ def dice(subject: str) -> random.Random:
     return random.Random(seed)
 
 
-def outcome(folder: Path) -> dict[str, str]:
+def outcome(folder: Path, workspace: str = ".occlufer") -> dict[str, str]:
     """Return the hashes of everything that a build leaves for its user: {path: sha256}."""
-    files = [*(folder / "occlu_fer").rglob("*"), folder / ".occlufer/rejected.csv"]
+    files = [*(folder / "occlu_fer").rglob("*"), folder / workspace / "rejected.csv"]
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files

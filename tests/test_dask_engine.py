@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shlex
@@ -32,6 +31,7 @@ from far_work import (
     seven_times,
     slowly,
 )
+from faults import outcome
 
 from occlufer import build as build_module
 from occlufer import dask_engine
@@ -58,21 +58,11 @@ def config(folder: Path, **more: Any) -> BuildConfig:
     return BuildConfig((SOURCE,), folder / "occlu_fer", folder / "workspace", **more)
 
 
-def outcome(folder: Path) -> dict[str, str]:
-    """Return the hashes of everything that a build leaves for its user."""
-    files = [*(folder / "occlu_fer").rglob("*"), folder / "workspace/rejected.csv"]
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.is_file()
-    }
-
-
 @pytest.fixture(scope="module")
 def on_threads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("threads")
     build(config(folder, workers=2))
-    return outcome(folder)
+    return outcome(folder, "workspace")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +175,7 @@ def test_the_command_builds_the_same_bytes_on_processes_and_with_images_at_an_ad
     )
     done = run_cli("build", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert outcome(tmp_path) == on_threads
+    assert outcome(tmp_path, "workspace") == on_threads
     said = [line.split()[0] for line in done.stderr.splitlines()]
     assert said == ["gather", *STAGES], "Dask's own messages are none of a build's"
     assert not (tmp_path / "workspace/images").exists()
@@ -217,7 +207,7 @@ def test_a_worker_that_dies_in_each_stage_costs_no_byte(
     assert [*killed] == ["gather", *STAGES]
     assert {name for name, state in killed.items() if state == "busy"} == ON_WORKERS
     assert {*killed.values()} == {"busy", "idle"}
-    assert outcome(tmp_path) == on_threads
+    assert outcome(tmp_path, "workspace") == on_threads
 
 
 def have_two_workers(cluster: Any, engine: DaskEngine) -> None:
@@ -296,7 +286,7 @@ def test_the_documented_commands_start_a_cluster_and_build_on_it(
             client.wait_for_workers(2, timeout=120)
         done = run_cli(*built[1:], "--workspace", "workspace", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert outcome(tmp_path) == on_threads
+    assert outcome(tmp_path, "workspace") == on_threads
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+from faults import outcome
 from numpy.typing import NDArray
 
 from occlufer.build import build, check
@@ -95,14 +96,6 @@ def test_an_address_that_nothing_here_can_read_is_said_so(url: str, error: type)
         RemoteImages(url)
 
 
-def outcome(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in [*(folder / "occlu_fer").rglob("*"), folder / "workspace/rejected.csv"]
-        if path.is_file()
-    }
-
-
 def test_a_build_with_images_at_an_address_has_the_bytes_of_one_without(
     tmp_path: Path, url: str
 ) -> None:
@@ -110,7 +103,7 @@ def test_a_build_with_images_at_an_address_has_the_bytes_of_one_without(
     for name, store in (("here", ""), ("there", url)):
         folder = tmp_path / name
         build(BuildConfig((source,), folder / "occlu_fer", folder / "workspace", image_store=store))
-    assert outcome(tmp_path / "there") == outcome(tmp_path / "here")
+    assert outcome(tmp_path / "there", "workspace") == outcome(tmp_path / "here", "workspace")
     assert not (tmp_path / "there/workspace/images").exists()
     # Whoever opens the workspace later need not be told where they are.
     with open_workspace(tmp_path / "there/workspace") as workspace:
