@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from occlufer import annotate_command, cli
-from occlufer.annotate_command import ACTIONS
+from occlufer import cli
 from occlufer.annotation.server import server
 from occlufer.build import BuildSummary
+from occlufer.commands import annotate as annotate_command
+from occlufer.commands.annotate import ACTIONS
 from occlufer.config import BuildConfig
 from occlufer.vote_log import LABELLING, Project
 from occlufer.workspace import open_workspace
@@ -71,7 +72,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> Non
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     loaded = set(done.stdout.splitlines()[-1].split()[1:])
-    assert "occlufer.annotate_command" in loaded
+    assert "occlufer.commands.annotate" in loaded
     heavy = {"numpy", "pandas", "torch", "label_studio_sdk", "httpx", "requests", "PIL"}
     assert not loaded & (heavy | {"occlufer.annotation", "occlufer.builders", "occlufer.config"})
 

@@ -124,8 +124,8 @@ def test_a_help_that_has_quotes_is_one_word_of_fish() -> None:
 def test_every_command_and_action_has_its_place(scripts: Path) -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
-    for name, (_, add, _) in COMMANDS.items():
-        add(commands.add_parser(name))
+    for name, module in COMMANDS.items():
+        module.add(commands.add_parser(name))
     for shell in ("bash", "zsh", "fish"):
         text = (scripts / shell).read_text(encoding="utf-8")
         assert all(f"'{place.path}'" in text for place in places(parser) if place.path)

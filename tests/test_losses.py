@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from occlufer.cli import _build_text
+from occlufer.commands.build import _text
 from occlufer.election import elect
 from occlufer.losses import TIE, losses, total
 from occlufer.record import Facts, Record, Reject, Vote
@@ -170,6 +170,6 @@ def test_many_words_are_cut_short_in_the_text_the_commonest_first() -> None:
         out="out",
         rejected_list="rejected.csv",
     )
-    (line,) = [line for line in _build_text(summary).splitlines() if "no class" in line]
+    (line,) = [line for line in _text(summary).splitlines() if "no class" in line]
     assert line.startswith("labels of s that are no class: word 11 11, word 10 10, ")
     assert line.endswith("word 4 4 and 3 others")

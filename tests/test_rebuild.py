@@ -51,9 +51,9 @@ from occlufer.builders.tombstones import (
 )
 from occlufer.builders.verify.sides import MAIN
 from occlufer.builders.verify.verify import verify
+from occlufer.commands.rebuild import KINDS
 from occlufer.errors import MissingError, UsageError
 from occlufer.lock import LOCK_NAME, Lock
-from occlufer.rebuild_command import KINDS
 from occlufer.record import Facts, Record
 
 Content = Callable[[Path], dict[str, bytes]]

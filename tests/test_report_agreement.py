@@ -12,8 +12,8 @@ from labelled import RATERS, config_of, labelled
 from occlufer.annotation.status import status
 from occlufer.config import BuildConfig
 from occlufer.page import folded
-from occlufer.report import write_report
-from occlufer.report_agreement import raters
+from occlufer.report.agreement import raters
+from occlufer.report.report import write_report
 from occlufer.schema import ANSWERS, OCCLUSION_TYPES
 from occlufer.vote_log import LABELLING, Project
 from occlufer.workspace import open_workspace

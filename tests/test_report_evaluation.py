@@ -15,7 +15,7 @@ import pytest
 from occlufer.build import BuildSummary
 from occlufer.config import BuildConfig
 from occlufer.errors import MissingError, UsageError
-from occlufer.report_evaluation import evaluation
+from occlufer.report.evaluation import evaluation
 from occlufer.schema import LABELS
 
 Rows = Callable[[Path], dict[str, list[dict[str, Any]]]]

@@ -25,11 +25,11 @@ from occlufer.outcome import outcomes
 from occlufer.page import MOST_PNG_BYTES, STYLE, Bar, first_of, table, wide_picture
 from occlufer.pipeline import STAGES
 from occlufer.record import Result
-from occlufer.report import write_report
-from occlufer.report_clusters import CLUSTERS_SHOWN, PICTURES_IN_A_STRIP
-from occlufer.report_heat import NONE_FOUND
-from occlufer.report_samples import SAMPLES_PER_SHEET
-from occlufer.report_training import confusions
+from occlufer.report.clusters import CLUSTERS_SHOWN, PICTURES_IN_A_STRIP
+from occlufer.report.heat import NONE_FOUND
+from occlufer.report.report import write_report
+from occlufer.report.samples import SAMPLES_PER_SHEET
+from occlufer.report.training import confusions
 from occlufer.schema import LABELS, OCCLUSION_TYPES
 from occlufer.vote_log import LABELLING, Project
 from occlufer.workspace import open_workspace

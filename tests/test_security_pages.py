@@ -18,7 +18,7 @@ from occlufer.cli import main
 from occlufer.config import BuildConfig
 from occlufer.errors import UsageError
 from occlufer.page import POLICY, page, paragraph, pictures, strip, table, text, wide_picture
-from occlufer.report import write_report
+from occlufer.report.report import write_report
 from occlufer.schema import LABELS
 
 if TYPE_CHECKING:

@@ -129,6 +129,6 @@ def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> Non
         command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )
     loaded = set(done.stdout.splitlines()[-1].split()[1:])
-    assert "occlufer.weights_command" in loaded
+    assert "occlufer.commands.weights" in loaded
     heavy = {"numpy", "cv2", "torch", "requests", "PIL"}
     assert not loaded & (heavy | {"occlufer.builders"})

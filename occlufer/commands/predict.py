@@ -7,7 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from occlufer.inspect_command import add_pictures, look
+from occlufer.commands.inspect import add_pictures, look
+
+SUMMARY = "Say which expression the trained baseline sees on faces, and draw what speaks for it"
 
 PAGE = Path("predict.html")
 

@@ -10,6 +10,8 @@ from typing import Any
 from occlufer.errors import GateError
 from occlufer.terminal import plain
 
+SUMMARY = "Take pictures down, so that no later build or rebuild has them"
+
 RECORDS_NAMED = 20
 
 

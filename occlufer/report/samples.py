@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from occlufer.outcome import Outcome
 from occlufer.page import paragraph, strip
-from occlufer.report_heat import NONE_FOUND, TYPES
+from occlufer.report.heat import NONE_FOUND, TYPES
 from occlufer.schema import LABELS
 from occlufer.workspace import Workspace
 

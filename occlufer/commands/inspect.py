@@ -13,6 +13,8 @@ from typing import Any
 from occlufer.errors import UsageError
 from occlufer.terminal import plain
 
+SUMMARY = "See what covers the faces of any picture"
+
 PAGE = Path("inspect.html")
 # Types below this confidence are not worth a word.
 TOLD_FROM = 0.1

@@ -16,6 +16,8 @@ from typing import Any
 
 from occlufer.errors import UsageError
 
+SUMMARY = "Have people label on Label Studio"
+
 
 @dataclass(frozen=True)
 class Action:

@@ -10,6 +10,8 @@ from typing import Any
 from occlufer.errors import GateError
 from occlufer.terminal import plain
 
+SUMMARY = "Check a published folder: card, schema, lock, rows, pictures"
+
 FAULTS_NAMED = 10
 
 

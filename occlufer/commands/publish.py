@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+SUMMARY = "Upload what of the dataset may be passed on, gated and private"
+
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""

@@ -10,15 +10,15 @@ from occlufer.config import DEFAULT_CONFIG, BuildConfig
 from occlufer.errors import MissingError
 from occlufer.outcome import Outcome, outcomes
 from occlufer.page import folded, page, paragraph, table
-from occlufer.report_agreement import agreement
-from occlufer.report_clusters import duplicates, leaks, related
-from occlufer.report_evaluation import evaluation
-from occlufer.report_funnel import funnel
-from occlufer.report_heat import heat_maps
-from occlufer.report_occlusion import occluded_faces
-from occlufer.report_samples import contact_sheets
-from occlufer.report_sources import lost_labels, occlusion_lists
-from occlufer.report_training import training
+from occlufer.report.agreement import agreement
+from occlufer.report.clusters import duplicates, leaks, related
+from occlufer.report.evaluation import evaluation
+from occlufer.report.funnel import funnel
+from occlufer.report.heat import heat_maps
+from occlufer.report.occlusion import occluded_faces
+from occlufer.report.samples import contact_sheets
+from occlufer.report.sources import lost_labels, occlusion_lists
+from occlufer.report.training import training
 from occlufer.score import score
 from occlufer.workspace import open_workspace
 

@@ -14,6 +14,8 @@ from occlufer.evaluation import ROOM, Place, data_of, evaluate, figures_text, wr
 from occlufer.evaluation_text import table, table_of_paper
 from occlufer.loading import read_lock
 
+SUMMARY = "Say how well a model tells expressions, by what covers the face"
+
 DEFAULT, VALIDATION, SUBSET_SPLIT = "default", "validation", "test"
 GO_ON = "the trainings that are done are kept, run the same command to go on"
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from occlufer.errors import GateError
 
+SUMMARY = "Say what falls short of the quotas, before anybody labels"
+
 CELLS_SHOWN = 20
 
 
@@ -17,6 +19,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, help="whose quotas and workspace (as for build)")
     command.add_argument("--workspace", type=Path, help="of the build that is meant")
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from occlufer.terminal import plain
 
+SUMMARY = "Say what has changed between two published folders"
+
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from occlufer.errors import MissingError
 from occlufer.version import __version__
 
+SUMMARY = "Say what of this machine is found, and what is missing"
+
 MARKS = {"ok": "ok", "optional": "--", "missing": "!!"}
 # A build of a million faces at 224 px takes some 30 GB; less than this and a demo may not fit.
 LEAST_FREE_GB = 5

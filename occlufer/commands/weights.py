@@ -13,6 +13,8 @@ from typing import Any
 
 from occlufer.errors import MissingError, UsageError
 
+SUMMARY = "Pull models' weights, once"
+
 LIST = "Say which weights can be pulled, and which are there"
 PULL = "Fetch weights once; only what has the pinned hash is kept"
 VERIFY = "Read weights that you fetched yourself, tensor by tensor"

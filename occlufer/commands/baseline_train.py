@@ -8,6 +8,8 @@ from pathlib import Path
 
 from occlufer.errors import naming
 
+SUMMARY = "Train ORSANet, the reference baseline"
+
 LEARNED = "all that was learned is kept, add --resume to go on"
 
 

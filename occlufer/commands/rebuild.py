@@ -10,6 +10,8 @@ from typing import Any
 from occlufer.errors import MissingError
 from occlufer.terminal import plain
 
+SUMMARY = "Make a published dataset again, out of its index and your copies of its sources"
+
 # The kinds of source that lie somewhere; those of builders/sources/adapters.py, without its weight.
 KINDS = (
     *("occlu_fer", "affectnet", "raf_db", "expw", "ferplus", "fer2013", "sfew", "caer_s"),

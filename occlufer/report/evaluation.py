@@ -8,7 +8,7 @@ from typing import Any
 
 from occlufer.errors import MissingError, UsageError
 from occlufer.page import Cell, paragraph, table, wide_picture
-from occlufer.report_training import confusions
+from occlufer.report.training import confusions
 
 METRICS_NAME, CONFUSION_NAME = "metrics.json", "confusion.png"
 COLUMNS = ("slice", "samples", "groups", "accuracy", "95 % from", "to")
