@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib.util
 import json
@@ -16,9 +17,14 @@ from blocks import blocks
 from PIL import Image
 
 from occlufer.builders.publishing.columns import features
+from occlufer.builders.rights import BLOCKED
 from occlufer.builders.sources.adapters import ADAPTERS
+from occlufer.builders.split import BEYOND_QUOTA
+from occlufer.builders.takedown import TAKEN_DOWN
 from occlufer.cli import COMMANDS
 from occlufer.config import SECTIONS, SOURCE_PATHS, BuildConfig, load_config
+from occlufer.outcome import UNLABELLED
+from occlufer.schema import NO_CLASS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,6 +109,32 @@ def test_the_page_of_commands_shows_a_call_of_each() -> None:
     (calls,) = [b.text for b in blocks(ROOT / "docs/commands.md") if b.language == "sh"]
     for name in COMMANDS:
         assert f"occlufer {name} " in calls, name
+
+
+def test_the_page_of_commands_names_every_reason_of_a_reject() -> None:
+    # A folder that is no source, a rebuild and the web have reasons of their own.
+    own = ("builders/folder.py", "builders/rebuild/", "builders/web/")
+    code = [
+        p for part in ("occlufer", "builders", "annotation") for p in (ROOT / part).rglob("*.py")
+    ]
+    found = {
+        node.args[0].value
+        for path in code
+        if not path.relative_to(ROOT).as_posix().startswith(own)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("Reject", "BadImageError")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    found |= {TAKEN_DOWN, BLOCKED, BEYOND_QUOTA, UNLABELLED}
+    found |= {word for word, becomes in NO_CLASS.items() if becomes == "rejected"}
+    section = (ROOT / "docs/commands.md").read_text(encoding="utf-8").partition("## Reasons")[2]
+    named = set(re.findall(r"`(\w+)`", section.partition("<!--")[0]))
+    columns = {"rejected", "record", "stage", "reason", "detail", "leaks"}
+    columns |= {"test_set", "test_picture", "view", "bits64", "bits256"}
+    assert named - columns == found
 
 
 def script(path: str) -> Any:
