@@ -74,7 +74,7 @@ def said(action: argparse.Action) -> str:
     """Return what is told of an argument, and its default where the help does not say it."""
     told = action.help or ""
     default = action.default
-    if default in (None, False) or "default" in told or action.nargs in ("*", 0):
+    if default in (None, False, "", []) or "default" in told or action.nargs in ("*", 0):
         return told
     return f"{told} (default: {default})" if told else f"default: {default}"
 

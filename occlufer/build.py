@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import SOURCE_PATHS, BuildConfig, is_address
+from occlufer.config import SECTION_PATHS, SECTIONS, SOURCE_PATHS, BuildConfig, is_address
 from occlufer.engine import open_engine
 from occlufer.errors import GateError, UsageError
-from occlufer.images import DamagedImageError
 from occlufer.lock import LOCK_NAME
 from occlufer.losses import losses, total
-from occlufer.outcome import UNLABELLED, Outcome, outcomes, write_rejected
+from occlufer.outcome import REJECTED_NAME, UNLABELLED, Outcome, outcomes, write_rejected
 from occlufer.pipeline import GATHER, STAGE_MODULES
 from occlufer.progress import under_way
 from occlufer.record import Record
@@ -64,7 +63,7 @@ def build(config: BuildConfig) -> BuildSummary:
     gather = importlib.import_module(GATHER)
     gather.check_terms(config.sources, config.accept_terms)
     stages = [importlib.import_module(name).stage(config) for name in STAGE_MODULES.values()]
-    rejected_list = config.workspace / "rejected.csv"
+    rejected_list = config.workspace / REJECTED_NAME
     with (
         open_engine(config.engine, config.workers, config.scheduler) as engine,
         open_workspace(config.workspace, engine, config.image_store) as workspace,
@@ -76,9 +75,6 @@ def build(config: BuildConfig) -> BuildSummary:
             }
             for stage in stages:
                 worked_on[stage.name] = _timed(stage.name, run_stage, stage, workspace)
-        except DamagedImageError as error:
-            workspace.catalog.forget_image(error.sha256)
-            raise
         except GateError:
             write_rejected(outcomes(workspace.catalog), rejected_list)
             raise
@@ -123,6 +119,11 @@ def check_places(config: BuildConfig) -> None:
             raise UsageError(
                 f"workspace = {workspace}: lies in {what} ({place}), expected it apart"
             )
+    for path in filter(None, named_files(config)):
+        if path.resolve().is_relative_to(out):
+            raise UsageError(
+                f"out = {out}: holds {path}, and publishing would replace it; expected it elsewhere"
+            )
     if workspace.exists() and not workspace.is_dir():
         raise UsageError(f"workspace = {workspace}: found a file, expected a folder or nothing")
     if not out.exists():
@@ -134,6 +135,13 @@ def check_places(config: BuildConfig) -> None:
             f"out = {out}: found a folder that holds other things, and publishing would replace "
             f"it; expected a published dataset (with {LOCK_NAME}), an empty folder or nothing"
         )
+
+
+def named_files(config: BuildConfig) -> list[Path | None]:
+    """Return the files and folders of the user's own that the tables of the config name."""
+    tables = (getattr(config, name) for name in SECTIONS)
+    named = [getattr(table, key, None) for table in tables for key in SECTION_PATHS]
+    return [config.weights_dir, *named]
 
 
 def check(config: BuildConfig) -> dict[str, int]:

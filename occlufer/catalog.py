@@ -24,7 +24,7 @@ CREATE TABLE records (              -- one row per thing a source lists: a file,
     source TEXT NOT NULL,
     rank INTEGER NOT NULL,          -- the source's position in the config
     stamp TEXT NOT NULL,            -- changes when the thing itself changes
-    image TEXT,                     -- sha256 of its bytes, NULL if rejected
+    image TEXT,                     -- see record.image_key, NULL if rejected
     reason TEXT,                    -- why it was rejected
     detail TEXT,
     facts TEXT NOT NULL             -- JSON: label votes, source split, licence, ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import os
 import sqlite3
 import sys
 import warnings
@@ -33,7 +34,7 @@ from occlufer.commands import (
     verify,
     weights,
 )
-from occlufer.errors import KEPT, OccluferError
+from occlufer.errors import GO_ON, KEPT, OccluferError
 from occlufer.progress import LogLines
 from occlufer.terminal import PlainLines, plain
 from occlufer.version import __version__
@@ -43,10 +44,9 @@ EXIT_CODES = """exit status:
   1    this machine or a service gave up: disk full, catalog damaged, too many requests
   2    the command line or the config says what cannot be done
   3    a source, a weight or a package is missing; the message says how to get it
-  4    a gate failed
+  4    a check says no: labels due, a quota short, a leak, a fault; the message says which
   130  interrupted; the same command goes on where it stopped
 """
-GO_ON = "what is done is kept, run the same command to go on"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,14 +61,16 @@ def main(argv: list[str] | None = None) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         arguments.function(arguments)
+        sys.stdout.flush()  # here, where what goes wrong is told
     except OccluferError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail(f"interrupted; {getattr(arguments, 'going_on', GO_ON)}", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone: nobody is left to tell
+    except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
+        _let_go()
         return 1
     except OSError as error:
+        _let_go()
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}; {KEPT}", 1)
     except MemoryError:
@@ -76,6 +78,14 @@ def main(argv: list[str] | None = None) -> int:
     except sqlite3.Error as error:
         return _fail(f"the workspace's catalog: {error}; {KEPT}", 1)
     return 0
+
+
+def _let_go() -> None:
+    """Let what is not yet printed go nowhere, if it cannot be: Python would try again, and fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _log_handler() -> logging.Handler:

@@ -325,7 +325,10 @@ class BuildConfig:
         if self.scheduler and self.engine == "local":
             raise ValueError('scheduler: found engine = "local", expected engine = "dask"')
         if not self.out.name.isidentifier():
-            raise ValueError(f"out: found the name {self.out.name!r}, expected letters, digits, _")
+            raise ValueError(
+                f"out: found the name {self.out.name!r}, expected letters, digits and _, "
+                "no digit first"
+            )
 
 
 SECTIONS = {
@@ -400,7 +403,9 @@ def _source(table: dict[str, Any], number: int, path: Path, folder: Path) -> Sou
         raise UsageError(f'{place}: found kind = {kind!r}, expected e.g. kind = "image_folder"')
     name = settings.pop("name", kind)
     if not isinstance(name, str) or not name.replace("-", "_").isidentifier():
-        raise UsageError(f"{place}: found name = {name!r}, expected letters, digits, _ and -")
+        raise UsageError(
+            f"{place}: found name = {name!r}, expected letters, digits, _ and -, no digit first"
+        )
     for key in SOURCE_PATHS:
         if isinstance(settings.get(key), str) and not is_address(settings[key]):
             settings[key] = str(_absolute(settings[key], folder))

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import OccluferError
+from occlufer.errors import OccluferError, one_line
 
 # What SQLite gives out as text, and is none.
 NO_TEXT = "Could not decode to UTF-8"
@@ -21,11 +21,10 @@ def is_damage(error: sqlite3.Error) -> bool:
     return type(error) in (sqlite3.DatabaseError, sqlite3.InternalError)
 
 
-def damaged(path: Path, what: object) -> OccluferError:
+def damaged(path: Path, error: BaseException) -> OccluferError:
     """Return the error that says what is wrong with the catalog at `path`, and the way out."""
-    told = " ".join(str(what).split())[:200]
     return OccluferError(
-        f"{path}: the catalog cannot be read ({told}); move it away and build again, "
+        f"{path}: the catalog cannot be read ({one_line(error)}); move it away and build again, "
         "the images beside it are kept and only facts are computed anew"
     )
 

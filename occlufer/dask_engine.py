@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from occlufer.engine import Task, in_order, worker_count
-from occlufer.errors import MissingError, OccluferError, UsageError, one_line
+from occlufer.errors import GO_ON, MissingError, OccluferError, UsageError, one_line
 from occlufer.version import __version__
 
 try:
@@ -124,7 +124,7 @@ class _Call:
                 if alone_s >= ALONE_S:
                     raise OccluferError(
                         f"engine dask: no worker is left for {ALONE_S} s; start some, look into "
-                        "their logs; what is done is kept, run the same command to go on"
+                        f"their logs; {GO_ON}"
                     ) from None
 
     def cancel(self) -> None:
@@ -140,8 +140,7 @@ def _told() -> Iterator[None]:
     except KilledWorker as error:
         raise OccluferError(
             f"engine dask: {error.allowed_failures + 1} workers died of one piece of work, as "
-            "they do for want of memory; give each more of it, or fewer threads; what is done "
-            "is kept, run the same command to go on"
+            f"they do for want of memory; give each more of it, or fewer threads; {GO_ON}"
         ) from None
     except (CommClosedError, CancelledError) as error:
         raise _gone(error) from None
@@ -163,8 +162,7 @@ def _asking(client: Any) -> Iterator[None]:
 
 def _gone(error: BaseException) -> OccluferError:
     return OccluferError(
-        f"engine dask: the scheduler does not answer any more ({one_line(error)}); what is done is "
-        "kept, run the same command to go on"
+        f"engine dask: the scheduler does not answer any more ({one_line(error)}); {GO_ON}"
     )
 
 
@@ -223,8 +221,6 @@ def _check_versions(client: Any) -> None:
 
 
 def _version() -> str:
-    from occlufer.version import __version__
-
     return __version__
 
 

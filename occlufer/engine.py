@@ -70,8 +70,8 @@ class LocalEngine:
         return map_local(function, items, self.workers)
 
 
-# Parts of a house of their own, which need packages that not everybody has.
-ENGINES = {"local": "", "dask": "occlufer.dask_engine"}
+# By name, for they need packages that not everybody has.
+ENGINES = {"dask": "occlufer.dask_engine"}
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 # What numpy says of a full disk, with no number: "512 requested and 100 written".
 SHORT = " written"
-# How an error ends after which nothing is lost.
+# How an error ends after which nothing is lost, by itself or once something is mended.
+GO_ON = "what is done is kept, run the same command to go on"
 KEPT = "what is done is kept, mend this and run the same command to go on"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -39,14 +38,17 @@ def evaluate(
     if trained_on is not None:
         near_training = import_module("occlufer.builders.trained_on").near_training
         samples = samples.with_slices(near_training(*place, trained_on))
-    models = [model] if against is None else [model, against]
     run = _run(model)
-    said, features = _said(model, run, samples, place)
-    others = [_said(other, _run(other), samples, place)[0] for other in models[1:]]
-    predictions, *others = _told_apart([said, *others], models)
-    found = _figures(samples, predictions, others, seed)
+    predictions, features = _said(model, run, samples, place)
+    other = None if against is None else _said(against, _run(against), samples, place)[0]
+    if other is not None and other.name == predictions.name:
+        predictions, other = replace(predictions, name=model), replace(other, name=against)
+    found = _figures(samples, predictions, other, seed)
     found["data"] = data_of(place)
-    write_figures(out, METRICS_NAME, found)
+    out.mkdir(parents=True, exist_ok=True)
+    # Nothing of a former model lies beside this one's; and where figures are, the rest is whole.
+    for name in (METRICS_NAME, FEATURES_NAME):
+        (out / name).unlink(missing_ok=True)
     import_module(f"{ROOM}.predictions").write_predictions(
         out / PREDICTIONS_NAME, samples, predictions
     )
@@ -55,6 +57,7 @@ def evaluate(
     if features is not None:
         figures.write_features(out / FEATURES_NAME, samples, features, seed)
     write_page(out / PAGE_NAME, place, found, samples, predictions, run)
+    write_figures(out, METRICS_NAME, found)
     return found
 
 
@@ -80,17 +83,11 @@ def _said(model: str, run: Any, samples: Any, place: Place) -> tuple[Any, Any]:
     return import_module(f"{ROOM}.predictions").read_predictions(path, samples), None
 
 
-def _told_apart(found: list[Any], models: Sequence[str]) -> list[Any]:
-    """Return predictions under names that tell them apart."""
-    if len({one.name for one in found}) == len(found):
-        return found
-    return [replace(one, name=model) for one, model in zip(found, models, strict=True)]
-
-
-def _figures(samples: Any, predictions: Any, others: list[Any], seed: int) -> dict[str, Any]:
+def _figures(samples: Any, predictions: Any, other: Any, seed: int) -> dict[str, Any]:
+    """Return a model's scores, and beside another's predictions, if there are some."""
     measures = import_module(f"{ROOM}.evaluate")
     found: dict[str, Any] = measures.evaluate(samples, predictions, seed)
-    for other in others:
+    if other is not None:
         found["comparison"] = measures.compare(samples, predictions, other, seed)
     return found
 

@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.evaluation import FEATURES_NAME, ROOM, Place
 from occlufer.evaluation_text import table as text_of
 from occlufer.page import folded, page, strip, text, wide_picture
 
-ROOM = "occlufer.orsanet.evaluation"
 # Of each slice; of a run fewer, for each has another picture of where the model looks.
 MOST_SHOWN, MOST_OF_A_RUN = 24, 8
 Strips = dict[str, list[tuple[bytes, str]]]
@@ -19,7 +19,7 @@ Strips = dict[str, list[tuple[bytes, str]]]
 
 def write_page(
     path: Path,
-    place: tuple[Path, str, str],
+    place: Place,
     found: dict[str, Any],
     samples: Any,
     predictions: Any,
@@ -36,16 +36,16 @@ def write_page(
         i: mistakes.caption(samples, predictions, i) for places in worst.values() for i in places
     }
     strips = _pictures(place, samples, worst, captions)
-    looks = {} if run is None else _looks(run, samples, worst, captions)
+    attended = {} if run is None else _attended(run, samples, worst, captions)
     parts = [
         folded(
             f"{name}: {len(shown)} mistakes, the worst first",
-            strip(shown) + (strip(looks[name]) if name in looks else ""),
+            strip(shown) + (strip(attended[name]) if name in attended else ""),
         )
         for name, shown in strips.items()
         if shown
     ]
-    features = path.with_name("features.png")
+    features = path.with_name(FEATURES_NAME)
     sections = [
         ("figures", "Figures", f'<pre class="scroll" tabindex="0">{text(text_of(found))}</pre>'),
         ("mistakes", "Mistakes", "".join(parts)),
@@ -59,7 +59,7 @@ def write_page(
 
 
 def _pictures(
-    place: tuple[Path, str, str],
+    place: Place,
     samples: Any,
     worst: Mapping[str, list[int]],
     captions: Mapping[int, str],
@@ -73,7 +73,7 @@ def _pictures(
     }
 
 
-def _looks(
+def _attended(
     run: Any, samples: Any, worst: Mapping[str, list[int]], captions: Mapping[int, str]
 ) -> Strips:
     """Return, of the same samples, where the run's model looks."""

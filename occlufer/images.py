@@ -19,7 +19,7 @@ class DamagedImageError(OccluferError):
         """Take the image, where it should lie, and what was found there."""
         super().__init__(
             f"{path}: the stored image is {state}; it is forgotten now, "
-            "run the same command to read it anew from its source"
+            "`occlufer build` reads it anew from its source"
         )
         self.sha256, self.path, self.state = sha256, path, state
 

@@ -35,12 +35,6 @@ def progress_rows(found: Mapping[str, Any]) -> list[tuple[int, str]]:
         (found["given"], "answers"),
         (found["skipped"], "skips"),
         (found["skipped_samples"], "samples skipped by somebody"),
-        (found["sent"], "samples sent to adjudicators"),
-        (found["decided"], "decided on by them"),
+        (found["decided"], "samples decided on by adjudicators"),
         (found["open"], "samples in doubt and not decided on"),
     ]
-
-
-def number(count: int) -> str:
-    """Return a whole number with its thousands apart."""
-    return f"{count:,}".replace(",", " ")

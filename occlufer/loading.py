@@ -32,7 +32,7 @@ def load_dataset(
     or a subset, e.g. "raf_db_occlu". `version` pins the content: that of the card, or the sha256
     of the lock. Without `split` a DatasetDict with train and validation, or, of a subset, with
     test. Raises MissingError if there is no such dataset, version or config, and GateError if a
-    file of a pinned version is not the one that its lock names.
+    file of a pinned version, of a folder or of the Hub, is not the one that its lock names.
     """
     if version is not None and not VERSION.fullmatch(version):
         raise UsageError(f"version: found {version!r}, expected 12 or 64 hex digits")

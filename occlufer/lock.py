@@ -1,4 +1,4 @@
-"""The lock: what a published dataset was made of, from which its card and report are made."""
+"""The lock: what a published dataset was made of, from which its card and other texts are made."""
 
 from __future__ import annotations
 

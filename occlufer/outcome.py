@@ -12,6 +12,7 @@ from occlufer.pipeline import STAGES
 from occlufer.record import Record, Reject
 
 UNLABELLED = "unlabelled"
+REJECTED_NAME = "rejected.csv"
 
 
 @dataclass(frozen=True)

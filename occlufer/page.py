@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from occlufer.errors import UsageError
+from occlufer.terminal import number
 
 THUMBNAIL_PX = 88
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -206,7 +207,7 @@ def _cell(value: Cell, largest: int) -> str:
         return f'<td><span class="track">{bar}</span></td>'
     if isinstance(value, str):
         return f"<td>{text(value)}</td>"
-    shown = f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:.3f}"
+    shown = number(value) if isinstance(value, int) else f"{value:.3f}"
     if isinstance(value, int) and largest:
         share = 0.75 * value / largest
         return f'<td class="n" style="background: rgba(var(--heat), {share:.2f})">{shown}</td>'

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from occlufer.errors import MissingError, OccluferError, UsageError, one_line
+from occlufer.errors import GO_ON, MissingError, OccluferError, UsageError, one_line
 from occlufer.images import DamagedImageError
 from occlufer.record import image_sha256
 
@@ -96,14 +97,14 @@ class RemoteImages:
         return int(found["size"])
 
     @contextlib.contextmanager
-    def _telling(self, what: str, path: str) -> Any:
+    def _telling(self, what: str, path: str) -> Iterator[None]:
         """Turn what a store's library raises into one line."""
         try:
             yield
-        except (OccluferError, KeyboardInterrupt, MemoryError):
+        except (OccluferError, MemoryError):
             raise
         except Exception as error:
             raise OccluferError(
                 f"image_store = {self.url}: found no way to {what} {path} ({one_line(error)}); "
-                "what is done is kept, run the same command to go on"
+                f"{GO_ON}"
             ) from None

@@ -100,7 +100,7 @@ def _score_gather(known: list[Outcome]) -> Score:
 
 
 def _measured(known: list[Outcome], catalog: Catalog, stage: str) -> list[tuple[Any, Any]]:
-    """Return (truth, value of `stage`) of every record that owns its image and has one."""
+    """Return (truth, value of `stage`) of every record whose image has one."""
     found = {result.image: result.value for result in catalog.results(stage)}
     return [
         (_truth(outcome), found[outcome.record.image])
@@ -174,7 +174,7 @@ def _score_labels(known: list[Outcome], catalog: Catalog) -> Score:
         if o.record.image in named and "label" in _truth(o)
     ]
     found = sum(name is not None for name, _ in rows)
-    return Score("labels", "expression by majority", sum(a == b for a, b in rows), found, len(rows))
+    return Score("labels", "expression", sum(a == b for a, b in rows), found, len(rows))
 
 
 def _score_split(known: list[Outcome], catalog: Catalog) -> Score:

@@ -20,3 +20,8 @@ class PlainLines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, logging calls it so
         """Return the line."""
         return plain(super().formatMessage(record))
+
+
+def number(count: int) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{count:,}".replace(",", " ")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from occlufer.errors import UsageError, one_line
+
 UNMATCHED_NAME = "unmatched.csv"
 
 
@@ -34,12 +36,20 @@ def write_unmatched(rows: Iterable[Unmatched], folder: Path) -> None:
 
 
 def read_unmatched(folder: Path) -> list[Unmatched]:
-    """Return what `write_unmatched` wrote; nothing if it wrote nothing."""
+    """Return what `write_unmatched` wrote, nothing if it wrote nothing; raises UsageError.
+
+    It is for people to open, and what their programs save may be something else.
+    """
+    path = folder / UNMATCHED_NAME
     try:
-        with (folder / UNMATCHED_NAME).open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", newline="") as file:
             return [
                 Unmatched(row["list"], int(row["line"]), row["name"], row["reason"])
                 for row in csv.DictReader(file)
             ]
     except FileNotFoundError:
         return []
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UsageError(
+            f"{path}: found no list of ours ({one_line(error)}); delete it and build again"
+        ) from None

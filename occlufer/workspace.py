@@ -13,7 +13,7 @@ from occlufer.catalog import Catalog
 from occlufer.damage import damaged, is_damage
 from occlufer.engine import Engine, LocalEngine
 from occlufer.errors import KEPT, MissingError, OccluferError, UsageError, naming
-from occlufer.images import Images, ImageStore
+from occlufer.images import DamagedImageError, Images, ImageStore
 
 try:
     import fcntl
@@ -21,6 +21,7 @@ except ImportError:  # Windows; two builds at once are then the user's affair
     fcntl = None  # type: ignore[assignment]
 
 
+CATALOG_NAME = "catalog.sqlite"
 # The file that says at which address the images are, where they are not in the folder.
 IMAGES_AT = "images_at"
 BUSY = "another build (process {}) works in this workspace; wait for it or give another --workspace"
@@ -46,16 +47,19 @@ def open_workspace(
     `engine` does its work, threads of this process if there is none. `images` is the address of its
     images, "" where it is known or they lie in the folder; once there are some they stay there.
     Raises UsageError if another process holds it, and OccluferError if the catalog is damaged,
-    whenever that shows, or cannot be written.
+    whenever that shows, or cannot be written. An image that shows to be damaged is forgotten.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "catalog.sqlite"
+    path = folder / CATALOG_NAME
     with held(folder / "lock", BUSY), _told_of(path):
         store = _images(folder, images)
         store.sweep()
         catalog = Catalog(path)
         try:
             yield Workspace(folder, catalog, store, engine or LocalEngine())
+        except DamagedImageError as error:
+            catalog.forget_image(error.sha256)  # or the next build would find nothing to do
+            raise
         finally:
             catalog.close()
 
@@ -99,7 +103,7 @@ def open_built(folder: Path) -> Iterator[Workspace]:
 
     Raises MissingError if no build has been here.
     """
-    if not (folder / "catalog.sqlite").is_file():
+    if not (folder / CATALOG_NAME).is_file():
         raise MissingError(
             f"{folder}: found no catalog, expected the workspace of a build; run `occlufer build`"
         )

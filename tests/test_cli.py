@@ -133,6 +133,29 @@ def test_a_wrong_value_on_the_command_line_gives_status_2(
     assert value in line
 
 
+@pytest.mark.parametrize("command", [["verify"], ["rebuild", "recipe"], ["dedup", "faces"]])
+def test_fewer_workers_than_none_give_status_2(command: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "--workers", "-1"])
+    assert caught.value.code == 2
+    assert "found '-1', expected a whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "status", "said"), [("| true", 1, ""), ("> /dev/full", 1, "No space")]
+)
+def test_output_that_nobody_takes_ends_without_a_traceback(
+    tmp_path: Path, to: str, status: int, said: str
+) -> None:
+    command = f"{sys.executable} -m occlufer.cli sources list {to}; echo ${{PIPESTATUS[0]}}"
+    shell = ["bash", "-c", f"trap '' PIPE; {command}"]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # A short list may have been taken by the pipe before its reader went.
+    assert int(done.stdout.splitlines()[-1]) in {status, 0 if "true" in to else status}
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 1
+
+
 def test_an_unknown_option_gives_status_2(capsys: Capture) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["build", "--wokers", "3"])

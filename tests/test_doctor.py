@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +93,15 @@ def test_chromium_is_named_and_asked_of_nobody(
         assert "no command needs it" in found["told"]
     else:
         assert (found["state"], found["told"]) == ("ok", str(tmp_path / name))
+
+
+def test_a_package_that_is_not_there_is_a_finding_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)  # as Python notes what cannot be imported
+    assert main(["doctor"]) == 3
+    said = capsys.readouterr()
+    assert "!! device         found no package torch" in said.out
+    assert "GB free" in said.out
+    assert "found no package torch" in said.err

@@ -237,7 +237,7 @@ def test_a_damaged_image_is_named_and_read_anew_by_the_next_build(
     while (ended := built.build()).status:
         line = told(ended.stderr)
         name = line.partition(": the stored image is ")[0]
-        assert line.endswith("run the same command to read it anew from its source")
+        assert line.endswith("`occlufer build` reads it anew from its source")
         assert name in {str(path) for path in chosen} - named
         named.add(name)
     assert outcome(built.folder) == built.undisturbed

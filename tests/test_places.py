@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from occlufer.build import build, check, check_places
-from occlufer.config import BuildConfig, SourceConfig
+from occlufer.config import AnnotationConfig, BuildConfig, DedupConfig, SourceConfig
 from occlufer.errors import UsageError
 
 
@@ -58,3 +60,22 @@ def test_an_empty_folder_and_a_published_one_may_be_replaced(tmp_path: Path) -> 
     check_places(config(out, tmp_path / "w", tmp_path / "faces"))
     (out / "occlu_fer.lock").write_text("{}")
     check_places(config(out, tmp_path / "w", tmp_path / "faces"))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"dedup": DedupConfig(groups=Path("occlu_fer/groups.csv"))},
+        {"annotation": AnnotationConfig(gold=Path("occlu_fer/gold.csv"))},
+        {"weights_dir": Path("occlu_fer/weights")},
+    ],
+    ids=lambda named: next(iter(named)),
+)
+def test_a_file_of_the_user_s_own_in_the_published_folder_is_not_replaced_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: dict[str, Any]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = config(tmp_path / "occlu_fer", tmp_path / "w", tmp_path / "faces")
+    check_places(places)
+    with pytest.raises(UsageError, match=r"holds occlu_fer/\w+.*publishing would replace it"):
+        check_places(dataclasses.replace(places, **named))

@@ -13,7 +13,8 @@ import pytest
 from occlufer.build import build
 from occlufer.catalog import Catalog
 from occlufer.config import BuildConfig, SourceConfig
-from occlufer.errors import MissingError
+from occlufer.errors import MissingError, UsageError
+from occlufer.images import DamagedImageError
 from occlufer.outcome import Outcome
 from occlufer.page import page, strip, table, text
 from occlufer.pipeline import stages_before
@@ -22,7 +23,7 @@ from occlufer.report.report import write_report
 from occlufer.report.sources import lost_labels, occlusion_lists
 from occlufer.score import Score, count_pairs, score
 from occlufer.unmatched import Unmatched, read_unmatched, write_unmatched
-from occlufer.workspace import Workspace
+from occlufer.workspace import Workspace, open_built
 
 HOSTILE = '"><script>alert(1)</script>&\n%s{0}'
 
@@ -185,6 +186,41 @@ def test_a_run_that_has_not_finished_is_named(built: Path, tmp_path: Path) -> No
         write_report(built / "work", tmp_path, tmp_path / "report.html")
 
 
+def test_a_page_that_would_be_a_folder_is_refused_before_the_work(
+    built: Path, tmp_path: Path
+) -> None:
+    for out in (tmp_path, Path()):
+        with pytest.raises(UsageError, match="found a folder, expected the name of a file"):
+            write_report(built / "work", None, out)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '"figures"'])
+def test_figures_of_a_training_that_are_none_are_named(
+    built: Path, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(UsageError, match=r"metrics\.json: found no figures of a training"):
+        write_report(built / "work", tmp_path, tmp_path / "report.html")
+
+
+def test_a_damaged_picture_is_read_anew_by_the_build_after_the_report_that_found_it(
+    tmp_path: Path,
+) -> None:
+    source = SourceConfig("synthetic", "synthetic", {"count": 12})
+    config = BuildConfig((source,), out=tmp_path / "occlu_fer", workspace=tmp_path / "work")
+    published = build(config).published
+    with open_built(config.workspace) as workspace:
+        image = next(workspace.catalog.results("publish")).image
+        crop = str(workspace.catalog.value("faces", image)["crop"])
+    picture = tmp_path / "work" / "images" / crop[:2] / crop
+    picture.write_bytes(picture.read_bytes()[:-1] + b"?")
+    with pytest.raises(DamagedImageError, match="`occlufer build` reads it anew from its source"):
+        write_report(config.workspace, None, tmp_path / "report.html", config)
+    assert build(config).published == published
+    write_report(config.workspace, None, tmp_path / "report.html", config)
+
+
 def test_thumbnails_are_small(built: Path) -> None:
     images = [p for p in (built / "work" / "images").rglob("*") if p.is_file()]
     content = strip([(images[0].read_bytes(), HOSTILE)])
@@ -245,3 +281,13 @@ def test_what_matches_nothing_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_unmatched(tmp_path) == rows
     assert [path.name for path in tmp_path.iterdir()] == ["unmatched.csv"]
     assert read_unmatched(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [b"list;line;name;reason\nraf;1;a;b\n", "list,line,name,reason\nr,1,é,b\n".encode("cp1252")],
+)
+def test_a_list_of_ours_that_another_program_saved_is_named(tmp_path: Path, saved: bytes) -> None:
+    (tmp_path / "unmatched.csv").write_bytes(saved)
+    with pytest.raises(UsageError, match=r"unmatched\.csv: found no list of ours .*delete it"):
+        read_unmatched(tmp_path)

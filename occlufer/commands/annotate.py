@@ -1,19 +1,16 @@
-"""The command `occlufer annotate`: one action for each step of labelling by people.
-
-Like the rest of the command line it parses, calls one library function and prints.
-"""
+"""The command `occlufer annotate`: one action for each step of labelling by people."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.errors import UsageError
 
 SUMMARY = "Have people label on Label Studio"
@@ -55,7 +52,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Do what the arguments ask for and print it."""
     value, text = ACTIONS[arguments.action].function(arguments, _config(arguments))
-    print(json.dumps(value, sort_keys=True) if arguments.json else text)
+    show(arguments.json, value, text)
 
 
 def _config(arguments: argparse.Namespace) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 
+from occlufer.commands.printing import show
 from occlufer.errors import naming
 
 SUMMARY = "Train ORSANet, the reference baseline"
@@ -19,7 +20,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=Path("runs/baseline"), help="of the run")
     command.add_argument("--preset", default="demo", help="demo (default), released or paper")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda, mps")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0, help="of weights and batches")
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     command.add_argument("--size", help="demo, small, base or large, else the preset's")
     command.add_argument("--epochs", type=int, help="else the preset's")
@@ -53,16 +54,15 @@ FIELDS = (
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, or make the cache alone, and print what came of it."""
-    from importlib import import_module
-
     cache_name = import_module("occlufer.orsanet.data").CACHE_NAME
     last_name = import_module("occlufer.orsanet.checkpoint").LAST_NAME
     given = {name: getattr(arguments, name) for name in FIELDS}
     # A cache has its priors, and the machine that trains on it may have torch and numpy alone.
     if arguments.preset != "demo" and not (arguments.data / cache_name).is_file():
         find = import_module("occlufer.builders.weights_by_hand").find_by_hand
+        folder = import_module("occlufer.config").config_at(None).weights_dir
         for name in ("ir50", "mobilefacenet", "segface"):
-            given[name] = given[name] or find(name, None)
+            given[name] = given[name] or find(name, folder)
     config = import_module("occlufer.orsanet.config").config_from_preset(
         arguments.preset,
         arguments.data,
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
         with naming(arguments.out):
             cache = train.make_cache(config)
         text = f"{arguments.out / 'cache'}: the cache, with {' and '.join(cache.priors.values())}"
-        print(json.dumps({"key": cache.key, "priors": cache.priors}) if arguments.json else text)
+        show(arguments.json, {"key": cache.key, "priors": cache.priors}, text)
         return
     try:
         with naming(arguments.out):
@@ -89,4 +89,4 @@ def run(arguments: argparse.Namespace) -> None:
         f"in {arguments.out}: best.pt and its card, README.md; metrics.json, curves.png, "
         "confusion.png"
     )
-    print(json.dumps(metrics, sort_keys=True) if arguments.json else text)
+    show(arguments.json, metrics, text)

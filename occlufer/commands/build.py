@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.terminal import plain
 
 SUMMARY = "Make the dataset: gather, measure, deduplicate, split, publish"
@@ -58,16 +58,11 @@ def run(arguments: argparse.Namespace) -> None:
     config = with_overrides(config, **{name: getattr(arguments, name) for name in names})
     if arguments.dry_run:
         listed = check(config)
-        print(
-            json.dumps(listed, sort_keys=True)
-            if arguments.json
-            else "\n".join(f"{k}: {v} records" for k, v in listed.items())
-        )
+        show(arguments.json, listed, "\n".join(f"{k}: {v} records" for k, v in listed.items()))
         return
     summary = build(config)
-    if summary.worked_on["publish"]:
-        remember(summary.out)
-    print(json.dumps(summary.to_json(), sort_keys=True) if arguments.json else _text(summary))
+    remember(summary.out)  # also where there was nothing to do: it may have been stopped in this
+    show(arguments.json, summary.to_json(), _text(summary))
 
 
 def _text(summary: Any) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from occlufer.commands.numbers import whole_number
+from occlufer.commands.printing import show
 from occlufer.terminal import plain
 
 SUMMARY = "Find duplicates and related pictures in any folder"
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     find_in_folder = import_module("occlufer.builders.folder").find_in_folder
     found = find_in_folder(arguments.folder, DedupConfig(), arguments.workers).to_json()
-    print(json.dumps(found, sort_keys=True) if arguments.json else _text(found))
+    show(arguments.json, found, _text(found))
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.terminal import plain
 
 SUMMARY = "Say what has changed between two published folders"
@@ -22,10 +23,8 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare the two folders and print what is different."""
-    from importlib import import_module
-
     found = import_module("occlufer.builders.versions").diff(arguments.a, arguments.b)
-    print(json.dumps(found.to_json(), sort_keys=True) if arguments.json else _text(found))
+    show(arguments.json, found.to_json(), _text(found))
 
 
 def _text(found: Any) -> str:

@@ -35,16 +35,20 @@ class Finding:
     """What was found, and what to do where something was not."""
 
 
+Look = Callable[[Path | None], Iterator[Finding]]
+"""Takes the config's path."""
+
+
 def add(command: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     command.add_argument("--config", type=Path, help="as for build: folders of weights and work")
-    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--json", action="store_true", help="print one JSON list")
     command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print what was found; raise MissingError if something is missing that every build needs."""
-    found = [one for look in LOOKS for one in look(arguments.config)]
+    found = [one for look in LOOKS for one in _looked(look, arguments.config)]
     if arguments.json:
         print(json.dumps([asdict(one) for one in found]))
     else:
@@ -53,6 +57,14 @@ def run(arguments: argparse.Namespace) -> None:
     missing = [one for one in found if one.state == "missing"]
     if missing:
         raise MissingError("; ".join(f"{one.name}: {one.told}" for one in missing))
+
+
+def _looked(look: Look, config: Path | None) -> Iterator[Finding]:
+    """Yield what a look finds; a package that it lacks is a finding, too."""
+    try:
+        yield from look(config)
+    except ImportError as error:
+        yield Finding(look.__name__[1:], "missing", f"found no package {error.name}")
 
 
 def _program(config: Path | None) -> Iterator[Finding]:
@@ -149,6 +161,6 @@ def _chromium(config: Path | None) -> Iterator[Finding]:
     yield Finding("chromium", "ok" if found else "optional", found or told)
 
 
-LOOKS: tuple[Callable[[Path | None], Iterator[Finding]], ...] = (
+LOOKS: tuple[Look, ...] = (
     *(_program, _packages, _device, _weights, _disk, _label_studio, _chromium),
 )

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.numbers import whole_number
 from occlufer.errors import UsageError
 from occlufer.evaluation import ROOM, Place, data_of, evaluate, figures_text, write_figures
 from occlufer.evaluation_text import table, table_of_paper
@@ -50,12 +51,14 @@ def add(command: argparse.ArgumentParser) -> None:
         "without samples near them are told too",
     )
     command.add_argument("--out", type=Path, default=Path("evaluation"), help="what to write")
-    command.add_argument("--seed", type=int, default=0, help="of the bootstrap, and of table 3")
+    command.add_argument(
+        "--seed", type=whole_number, default=0, help="of the bootstrap, and of table 3"
+    )
     command.add_argument("--preset", help="of trainings, as of baseline-train")
     command.add_argument("--epochs", type=int, help="of trainings, else the preset's")
     command.add_argument("--seeds", type=int, help="so many trainings of each (default: 3)")
     command.add_argument("--json", action="store_true", help="print the figures as JSON on stdout")
-    command.set_defaults(going_on="nothing was written")
+    command.set_defaults(going_on="run the same command again")
 
 
 def run(arguments: argparse.Namespace) -> None:

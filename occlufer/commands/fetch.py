@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from occlufer.commands.printing import show
 
 SUMMARY = "Fetch the web photographs that the config asks for"
 
@@ -30,11 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     tombstones = import_module("occlufer.builders.tombstones").read_tombstones(config.takedown)
     retry = arguments.retry == "failed"
     found = fetch(config.sources, arguments.source, retry, tombstones)
-    print(
-        json.dumps(found, sort_keys=True)
-        if arguments.json
-        else "\n".join(_text(name, c) for name, c in found.items())
-    )
+    show(arguments.json, found, "\n".join(_text(name, c) for name, c in found.items()))
 
 
 def _text(name: str, counts: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("folders", nargs="*", type=Path, help="dataset folders (default: in here)")
     command.add_argument("--config", type=Path, default=Path("occlufer.toml"), help="what to write")
     command.add_argument("--force", action="store_true", help="write over a config that is there")
+    command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -65,6 +65,8 @@ def look(
 
 def _begin(out: Path, images: list[Path]) -> None:
     """Raise if the page cannot be written: before the work, not after it."""
+    if out.is_dir():
+        raise UsageError(f"--out {out}: found a folder, expected the name of a file")
     # realpath, for Path.resolve raises at links that go round.
     if os.path.realpath(out) in map(os.path.realpath, images):
         raise UsageError(f"--out {out}: is one of the pictures, expected another name")

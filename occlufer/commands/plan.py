@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.errors import GateError
 
 SUMMARY = "Say what falls short of the quotas, before anybody labels"
@@ -24,15 +25,13 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the plan; raises GateError if quotas that must be met exactly are out of reach."""
-    from importlib import import_module
-
     from occlufer.config import config_at
     from occlufer.workspace import open_built
 
     config = config_at(arguments.config)
     with open_built(arguments.workspace or config.workspace) as workspace:
         found = import_module("occlufer.builders.plan").plan(workspace, config).to_json()
-    print(json.dumps(found, sort_keys=True) if arguments.json else _text(found))
+    show(arguments.json, found, _text(found))
     if found["quota"] == "exact" and not found["within_reach"]:
         raise GateError(f"plan: {found['shortage']}")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from occlufer.commands.printing import show
 
 SUMMARY = "Upload what of the dataset may be passed on, gated and private"
 
@@ -22,8 +24,6 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the copy without pixels that must not be passed on, and upload it."""
-    from importlib import import_module
-
     from occlufer.config import config_at
 
     config = config_at(arguments.config)
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
         *(arguments.data or config.out, arguments.repo_id, arguments.public, arguments.dry_run),
         takedown=config.takedown,
     )
-    print(json.dumps(told, sort_keys=True) if arguments.json else _text(told))
+    show(arguments.json, told, _text(told))
 
 
 def _text(told: dict[str, Any]) -> str:

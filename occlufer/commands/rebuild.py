@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.numbers import whole_number
+from occlufer.commands.printing import show
 from occlufer.errors import MissingError
-from occlufer.terminal import plain
+from occlufer.terminal import number, plain
 
 SUMMARY = "Make a published dataset again, out of its index and your copies of its sources"
 
@@ -26,7 +28,8 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     for kind in KINDS:
         option = f"--{kind.replace('_', '-')}"
-        command.add_argument(option, type=Path, metavar="PATH", help=f"your copy of the {kind} set")
+        # A text, for it may be an address.
+        command.add_argument(option, metavar="PATH", help=f"your copy of the {kind} set")
     command.add_argument(
         "--source",
         action="append",
@@ -41,15 +44,13 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="your own tombstones (default: the config's, as for build)",
     )
-    command.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    command.add_argument("--workers", type=whole_number, default=0, help="pictures at a time")
     command.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
     command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Rebuild and print the coverage; raises MissingError if no picture was found."""
-    from importlib import import_module
-
     from occlufer.remembering import remember
 
     kinds = {kind: getattr(arguments, kind) for kind in KINDS if getattr(arguments, kind)}
@@ -62,8 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
     )
     if coverage.out is not None:
+        arguments.going_on = f"{coverage.out} is written"
         remember(coverage.out)
-    print(json.dumps(coverage.to_json(), sort_keys=True) if arguments.json else _text(coverage))
+    show(arguments.json, coverage.to_json(), _text(coverage))
     if coverage.out is None:
         raise MissingError(f"{arguments.recipe}: found no picture of it, so nothing was written")
 
@@ -89,15 +91,15 @@ def _text(coverage: Any) -> str:
 
 
 def _split_text(name: str, one: Any) -> str:
-    kinds = (f"{_number(one.exact)} exact", f"{_number(one.recompressed)} from recompressed copies")
+    kinds = (f"{number(one.exact)} exact", f"{number(one.recompressed)} from recompressed copies")
     told = ", ".join(kinds) if one.recompressed else kinds[0]
-    return f"{_number(one.rebuilt)} of {_number(one.wanted)} {name} rebuilt ({told})"
+    return f"{number(one.rebuilt)} of {number(one.wanted)} {name} rebuilt ({told})"
 
 
 def _missing_text(missing: dict[str, dict[str, int]]) -> list[str]:
     """Return the table of what is missing, a line for every source and reason."""
     rows = [
-        (source, reason, _number(count))
+        (source, reason, number(count))
         for source, reasons in missing.items()
         for reason, count in reasons.items()
     ]
@@ -109,8 +111,3 @@ def _missing_text(missing: dict[str, dict[str, int]]) -> list[str]:
         for source, reason, count in rows
     ]
     return ["missing, by source and reason; missing.csv names all but taken_down:", *table]
-
-
-def _number(count: int) -> str:
-    """Return the number with a space between thousands."""
-    return f"{count:,}".replace(",", " ")

@@ -15,6 +15,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", type=Path, help="the folder of a training run, if any")
     command.add_argument("--evaluation", type=Path, help="what `evaluate` has written, if anything")
     command.add_argument("--out", type=Path, default=Path("report.html"), help="what to write")
+    command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:

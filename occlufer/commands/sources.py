@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.errors import MissingError
 from occlufer.terminal import plain
 
@@ -23,7 +23,7 @@ def add(command: argparse.ArgumentParser) -> None:
     detect.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="nothing in it changes")
     listing = actions.add_parser("list", help="name every kind of source and its terms")
     for action in (detect, listing):
-        action.add_argument("--json", action="store_true", help="print one JSON object")
+        action.add_argument("--json", action="store_true", help="print one JSON list")
     command.set_defaults(going_on="nothing was written")
 
 
@@ -32,18 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
     detection = import_module("occlufer.builders.detection")
     if arguments.action == "list":
         kinds = detection.kinds()
-        print(
-            json.dumps(kinds, sort_keys=True)
-            if arguments.json
-            else "\n".join(_kind_text(kind) for kind in kinds)
-        )
+        show(arguments.json, kinds, "\n".join(_kind_text(kind) for kind in kinds))
         return
     found = [detection.find(path).to_json() for path in arguments.paths]
-    print(
-        json.dumps(found, sort_keys=True)
-        if arguments.json
-        else "\n".join(_found_text(one) for one in found)
-    )
+    show(arguments.json, found, "\n".join(_found_text(one) for one in found))
     unknown = [one["path"] for one in found if not one["kind"]]
     if unknown:
         raise MissingError(f"{', '.join(unknown)}: found no source that is known there")

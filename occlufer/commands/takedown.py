@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +58,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _add(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    from importlib import import_module
-
     add = import_module("occlufer.builders.takedown_add").add
     added = [vars(one) for one in add(config, arguments.what, arguments.reason)]
     return {"file": str(config.takedown), "added": added}
 
 
 def _check(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    from importlib import import_module
-
     from occlufer.workspace import open_built
 
     checks = import_module("occlufer.builders.takedown_check")

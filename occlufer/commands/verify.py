@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.numbers import whole_number
+from occlufer.commands.printing import show
 from occlufer.errors import GateError
 from occlufer.terminal import plain
 
@@ -25,18 +27,16 @@ def add(command: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the published folder (default: occlu_fer); nothing in it changes",
     )
-    command.add_argument("--workers", type=int, default=0, help="pictures at a time")
+    command.add_argument("--workers", type=whole_number, default=0, help="pictures at a time")
     command.add_argument("--json", action="store_true", help="print one JSON object, every fault")
     command.set_defaults(going_on="nothing was written")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Verify the folder and print what is wrong; raises GateError if anything is."""
-    from importlib import import_module
-
     verify = import_module("occlufer.builders.verify.verify").verify
     verdict = verify(arguments.path, arguments.workers)
-    print(json.dumps(verdict.to_json(), sort_keys=True) if arguments.json else _text(verdict))
+    show(arguments.json, verdict.to_json(), _text(verdict))
     if verdict.faults:
         count = len(verdict.faults)
         raise GateError(f"{arguments.path}: {count} fault{'s' if count > 1 else ''}")

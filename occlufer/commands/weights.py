@@ -1,7 +1,4 @@
-"""The command `occlufer weights`: says which models' weights are there, and pulls them.
-
-Like the rest of the command line it parses, calls one library function and prints.
-"""
+"""The command `occlufer weights`: says which models' weights are there, and pulls them."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from occlufer.commands.printing import show
 from occlufer.errors import MissingError, UsageError
 
 SUMMARY = "Pull models' weights, once"
@@ -42,7 +40,7 @@ def add(command: argparse.ArgumentParser) -> None:
             help="the folder (default: the config's weights_dir, else one in your data folder)",
         )
         action.add_argument("--config", type=Path, help="as for build")
-        action.add_argument("--json", action="store_true", help="print one JSON object")
+        action.add_argument("--json", action="store_true", help="print one JSON object, for list a list")
         action.set_defaults(going_on="nothing was kept, run the same command again")
 
 
@@ -70,7 +68,7 @@ def _list(arguments: argparse.Namespace, weights: Any, folder: Path | None) -> N
     others = _others(folder)
     value += others
     text = "\n".join([text, *(_other_text(one) for one in others)])
-    print(json.dumps(value, sort_keys=True) if arguments.json else text)
+    show(arguments.json, value, text)
     wrong = [one for one in found if one.state == "wrong"]
     if wrong:
         raise UsageError("; ".join(f"{one.path}: {one.fault}" for one in wrong))
@@ -131,7 +129,7 @@ def _verify(arguments: argparse.Namespace, weights: Any, folder: Path | None) ->
     path, sha256 = by_hand.verified(arguments.name, folder)
     value = {"name": arguments.name, "path": str(path), "sha256": sha256}
     text = f"{path}: every tensor of {arguments.name} is there, sha256 {sha256}"
-    print(json.dumps(value, sort_keys=True) if arguments.json else text)
+    show(arguments.json, value, text)
 
 
 def _pull(arguments: argparse.Namespace, weights: Any, folder: Path | None) -> None:

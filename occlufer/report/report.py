@@ -7,8 +7,8 @@ from pathlib import Path
 
 from occlufer.catalog import Catalog
 from occlufer.config import DEFAULT_CONFIG, BuildConfig
-from occlufer.errors import MissingError
-from occlufer.outcome import Outcome, outcomes
+from occlufer.errors import UsageError
+from occlufer.outcome import REJECTED_NAME, Outcome, outcomes
 from occlufer.page import folded, page, paragraph, table
 from occlufer.report.agreement import agreement
 from occlufer.report.clusters import duplicates, leaks, related
@@ -20,7 +20,7 @@ from occlufer.report.samples import contact_sheets
 from occlufer.report.sources import lost_labels, occlusion_lists
 from occlufer.report.training import training
 from occlufer.score import score
-from occlufer.workspace import open_workspace
+from occlufer.workspace import open_built
 
 REJECTS_SHOWN = 200
 
@@ -38,11 +38,11 @@ def write_report(
     only what it says of labelling by people, and of who parses faces, matters. Raises MissingError
     if there is no build in `workspace`, no finished run in `run`, or no figures in `evaluated`.
     """
-    if not (workspace / "catalog.sqlite").is_file():
-        raise MissingError(f"{workspace}: found no catalog, expected the workspace of a build")
-    trained = "" if run is None else training(run)
-    figures = "" if evaluated is None else evaluation(evaluated)
-    with open_workspace(workspace) as opened:
+    if out.is_dir():
+        raise UsageError(f"--out {out}: found a folder, expected the name of a file")
+    with open_built(workspace) as opened:
+        trained = "" if run is None else training(run)
+        figures = "" if evaluated is None else evaluation(evaluated)
         # Without the truth of drawn faces, which is most of each record: scores read it themselves.
         known = [
             replace(o, record=replace(o.record, facts=replace(o.record.facts, truth=None)))
@@ -95,7 +95,8 @@ def _rejected(known: list[Outcome]) -> str:
     if not rows:
         return ""
     lead = (
-        f"{len(left_out)} records; the first {len(rows)}. All are in the workspace's rejected.csv."
+        f"{len(left_out)} records; the first {len(rows)}. "
+        f"All are in the workspace's {REJECTED_NAME}."
     )
     rejects = table(("record", "stage", "reason", "detail"), rows)
     return paragraph(lead) + folded(f"the {len(rows)} records", rejects)

@@ -33,6 +33,8 @@ def training(run: Path) -> str:
         metrics = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(metrics, dict):
+        raise UsageError(f"{path}: found no figures of a training")
     rows = [(name, value) for name, value in metrics.items() if isinstance(value, (int, float))]
     drawn = [
         wide_picture(run / name, caption)
