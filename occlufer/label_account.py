@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from occlufer.replacing import replaced
+
 ACCOUNT_NAME = "labelling.json"
 
 
@@ -29,10 +31,8 @@ class LabelAccount:
 
 def write_account(account: LabelAccount, folder: Path) -> None:
     """Write the account into the workspace's folder."""
-    path = folder / ACCOUNT_NAME
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(account), sort_keys=True, indent=1), encoding="utf-8")
-    part.replace(path)
+    with replaced(folder / ACCOUNT_NAME) as part:
+        part.write_text(json.dumps(asdict(account), sort_keys=True, indent=1), encoding="utf-8")
 
 
 def read_account(folder: Path) -> LabelAccount | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, UsageError
-from occlufer.lock import LOCK_NAME, Lock
+from occlufer.lock import LOCK_NAME, MAIN, Lock, not_published
 
 log = logging.getLogger(__name__)
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -51,10 +51,7 @@ def load_dataset(
         return found
     if there is not None:
         raise MissingError(f"{folder}: found version {there.version}, expected {version}")
-    raise MissingError(
-        f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
-        + ("" if version is None else f", of version {version}")
-    )
+    raise not_published(folder, version)
 
 
 def read_lock(folder: Path) -> Lock:
@@ -84,8 +81,8 @@ def _check_files(folder: Path, lock: Lock) -> None:
 
 
 def _load_folder(folder: Path, lock: Lock, split: str | None, streaming: bool, name: Any) -> Any:
-    configs = [config for config in lock.shards if config != "default"]
-    if name not in (None, "default", *configs):
+    configs = [config for config in lock.shards if config != MAIN]
+    if name not in (None, MAIN, *configs):
         raise MissingError(
             f"{folder}: found no config {name!r}, expected one of {', '.join(configs) or 'none'}; "
             "[lists] in the build's config make subsets"
@@ -105,7 +102,7 @@ def _load_cached(
     """Return the last build of this name that was remembered, None if there is none."""
     from occlufer.remembering import remembered
 
-    places = remembered(str(path), name or "default")
+    places = remembered(str(path), name or MAIN)
     place = next((place for place in places if is_version(place, version)), None)
     if place is None:
         return None
@@ -114,7 +111,7 @@ def _load_cached(
     builder = Cache(
         cache_dir=str(place.parents[3]),
         dataset_name=str(path),
-        config_name=name or "default",
+        config_name=name or MAIN,
         version=place.parent.name,
         hash=place.name,
     )

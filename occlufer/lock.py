@@ -6,13 +6,16 @@ import hashlib
 import importlib.metadata
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from occlufer.errors import MissingError
 from occlufer.version import __version__
 
 LOCK_NAME = "occlu_fer.lock"
-# The config of the dataset that names every row without its pixels.
-INDEX = "index"
+# The config of the dataset that is loaded if none is named, and the one that names every row
+# without its pixels.
+MAIN, INDEX = "default", "index"
 
 # The packages whose version can change a published byte.
 PACKAGES = (
@@ -110,7 +113,27 @@ def _has(value: Any, shape: Shape) -> bool:
 
 def config_folder(config: str) -> str:
     """Return the folder of a config's shards, as the Hub lays them out."""
-    return "data" if config == "default" else config
+    return "data" if config == MAIN else config
+
+
+def write_lock(folder: Path, lock: Lock) -> None:
+    """Write the lock into its folder, with the same bytes on every system."""
+    (folder / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8", newline="\n")
+
+
+def check_published(folder: Path) -> None:
+    """Raise MissingError if there is no published dataset in a folder."""
+    if not (folder / LOCK_NAME).is_file():
+        raise not_published(folder)
+
+
+def not_published(folder: Path, version: str | None = None) -> MissingError:
+    """Return the error of a folder that holds no dataset, or none of a version that is asked."""
+    of_version = "" if version is None else f", of version {version}"
+    return MissingError(
+        f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
+        f"{of_version}"
+    )
 
 
 def made_with() -> dict[str, str]:

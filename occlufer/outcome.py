@@ -10,6 +10,7 @@ from pathlib import Path
 from occlufer.catalog import Catalog
 from occlufer.pipeline import STAGES
 from occlufer.record import Record, Reject
+from occlufer.replacing import replaced
 
 UNLABELLED = "unlabelled"
 REJECTED_NAME = "rejected.csv"
@@ -45,13 +46,11 @@ def outcomes(catalog: Catalog) -> Iterator[Outcome]:
 
 def write_rejected(known: Iterable[Outcome], path: Path) -> None:
     """Write every record that is not published, with stage, reason and detail, as CSV."""
-    part = path.with_suffix(".part")
     # Names may hold bytes that are no UTF-8: they were written as \xNN when they were listed.
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with replaced(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["record", "stage", "reason", "detail"])
         for outcome in known:
             if outcome.reject is not None:
                 reject = outcome.reject
                 writer.writerow([outcome.record.id, outcome.stage, reject.reason, reject.detail])
-    part.replace(path)

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from occlufer.lock import INDEX, LOCK_NAME, Lock
+from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock
 
 log = logging.getLogger(__name__)
 NAME = "occlu_fer"
@@ -33,7 +33,7 @@ def remember(folder: Path) -> bool:
             return False
         _forget_others(text)
         # The newest is what the bare name means: the default config is the last.
-        for config in sorted(lock.shards, key=lambda name: (name == "default", name == INDEX)):
+        for config in sorted(lock.shards, key=lambda name: (name == MAIN, name == INDEX)):
             if any(lock.shards[config].values()):
                 _prepare(folder, config, text, lock.version)
     except Exception as error:  # the dataset is published: nothing here may undo that

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from occlufer.errors import UsageError, one_line
+from occlufer.replacing import replaced
 
 UNMATCHED_NAME = "unmatched.csv"
 
@@ -26,13 +27,13 @@ class Unmatched:
 
 def write_unmatched(rows: Iterable[Unmatched], folder: Path) -> None:
     """Write the rows as CSV into the workspace's folder."""
-    path = folder / UNMATCHED_NAME
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with (
+        replaced(folder / UNMATCHED_NAME) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(Unmatched.__annotations__)
         writer.writerows(vars(row).values() for row in rows)
-    part.replace(path)
 
 
 def read_unmatched(folder: Path) -> list[Unmatched]:

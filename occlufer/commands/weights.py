@@ -40,7 +40,7 @@ def add(command: argparse.ArgumentParser) -> None:
             help="the folder (default: the config's weights_dir, else one in your data folder)",
         )
         action.add_argument("--config", type=Path, help="as for build")
-        action.add_argument("--json", action="store_true", help="print one JSON object, for list a list")
+        action.add_argument("--json", action="store_true", help="print JSON")
         action.set_defaults(going_on="nothing was kept, run the same command again")
 
 

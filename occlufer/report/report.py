@@ -10,6 +10,7 @@ from occlufer.config import DEFAULT_CONFIG, BuildConfig
 from occlufer.errors import UsageError
 from occlufer.outcome import REJECTED_NAME, Outcome, outcomes
 from occlufer.page import folded, page, paragraph, table
+from occlufer.replacing import replaced
 from occlufer.report.agreement import agreement
 from occlufer.report.clusters import duplicates, leaks, related
 from occlufer.report.evaluation import evaluation
@@ -66,9 +67,8 @@ def write_report(
         ]
         text = page("occlufer: build report", sections)
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(out)
+    with replaced(out) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def _scores(catalog: Catalog) -> str:
