@@ -109,7 +109,7 @@ def test_no_part_is_imported_by_the_core_or_by_another_part(folder: str) -> None
                 assert found in ((None,) if folder == "occlufer" else (None, folder)), path.name
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", ["occlufer", *PARTS])
 def test_rooms_import_rooms_one_way(part: str) -> None:
     rooms = {path.name for path in (ROOT / part).iterdir() if (path / "__init__.py").is_file()}
     # Photographs are a source, and addresses are read from tables as a source reads them.
@@ -118,7 +118,7 @@ def test_rooms_import_rooms_one_way(part: str) -> None:
     for path in modules(part):
         here = path.relative_to(ROOT / part).parent.parts
         if here:
-            found = {room_of(here, level, name) for level, name in imports(path) if level}
+            found = {room_of(here, level, name) for level, name in imports(path)}
             asked.setdefault(as_one.get(here[0], here[0]), set()).update(
                 as_one.get(room, room) for room in found & rooms
             )
@@ -127,9 +127,10 @@ def test_rooms_import_rooms_one_way(part: str) -> None:
 
 
 def room_of(here: tuple[str, ...], level: int, name: str) -> str:
-    """Return the first word, below its part, of a relative import from the folder `here`."""
-    words = (*here[: len(here) - level + 1], *name.split("."))
-    return words[0]
+    """Return the first word below its part, or below the core, of an import from `here`."""
+    if not level:
+        return name.removeprefix("occlufer.").split(".")[0] if name.startswith("occlufer.") else ""
+    return (*here[: len(here) - level + 1], *name.split("."))[0]
 
 
 @pytest.mark.parametrize("folder", [*PLACES, "tests", "benchmarks"])
