@@ -20,8 +20,8 @@ from occlufer.page import page, strip, table, text
 from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.report.report import write_report
+from occlufer.report.score import Score, count_pairs, score
 from occlufer.report.sources import lost_labels, occlusion_lists
-from occlufer.score import Score, count_pairs, score
 from occlufer.unmatched import Unmatched, read_unmatched, write_unmatched
 from occlufer.workspace import Workspace, open_built
 

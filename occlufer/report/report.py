@@ -18,9 +18,9 @@ from occlufer.report.funnel import funnel
 from occlufer.report.heat import heat_maps
 from occlufer.report.occlusion import occluded_faces
 from occlufer.report.samples import contact_sheets
+from occlufer.report.score import score
 from occlufer.report.sources import lost_labels, occlusion_lists
 from occlufer.report.training import training
-from occlufer.score import score
 from occlufer.workspace import open_built
 
 REJECTS_SHOWN = 200
