@@ -22,7 +22,7 @@ from .tally import Opinion, Said, aggregated, opinions, what_was_said
 POSTERIOR, MARGIN, SPLIT, GOLD = "posterior", "margin", "split", "gold"
 REASONS = {
     POSTERIOR: "its likeliest answer is less probable than adjudicate_below",
-    MARGIN: "that leads by at most adjudicate_margin votes",
+    MARGIN: "its answer with most votes leads by at most adjudicate_margin",
     SPLIT: "about as many name a class as name none",
     GOLD: "its votes contradict the known answer",
 }
@@ -74,7 +74,7 @@ def adjudicate(config: BuildConfig, dry_run: bool = False) -> AdjudicationSummar
         sent = None
         if due or workspace.catalog.project(ADJUDICATION) is not None:
             studio = connect(config)
-            sent = push_round(studio, workspace, config, ADJUDICATION, sorted(due), dry_run)
+            sent = push_round(studio, workspace, config, ADJUDICATION, sorted(due), said, dry_run)
         return AdjudicationSummary(due, len(said.decisions), sent)
 
 

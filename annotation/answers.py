@@ -30,7 +30,7 @@ Exported = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class Reader:
     """What it takes to tell whose answer to what an exported one is."""
 
     round: str
@@ -52,14 +52,14 @@ class Said:
     details: tuple[str, ...] = ()
 
 
-def answers_of(task: Exported, place: Place) -> list[Answer]:
+def answers_of(task: Exported, reader: Reader) -> list[Answer]:
     """Return the answers to a task as the server exports it; its drafts are none.
 
     Whether the workspace has the image is not asked: its source may be missing only for now.
     """
     image = image_of(task)
     fault = "" if image else "its task has no occlufer_id"
-    return [_answer(given, int(task["id"]), image, fault, place) for given in task["annotations"]]
+    return [_answer(given, int(task["id"]), image, fault, reader) for given in task["annotations"]]
 
 
 def image_of(task: Exported) -> str:
@@ -69,17 +69,17 @@ def image_of(task: Exported) -> str:
     return "" if name is None else str(name).encode("utf-8", "backslashreplace").decode()
 
 
-def _answer(given: Exported, task: int, image: str, fault: str, place: Place) -> Answer:
+def _answer(given: Exported, task: int, image: str, fault: str, reader: Reader) -> Answer:
     said = said_in(given)
-    rater = _rater(given, place)
+    rater = _rater(given, reader)
     details = [fault] if fault else []
     if rater == NOBODY:
         details.append("its rater is gone from the server")
     editor = _user(given.get("updated_by"))
-    edited_by = None if editor is None else place.pseudonym(editor)
+    edited_by = None if editor is None else reader.pseudonym(editor)
     return Answer(
-        place.round,
-        place.project,
+        reader.round,
+        reader.project,
         int(given["id"]),
         task,
         image,
@@ -96,11 +96,11 @@ def _answer(given: Exported, task: int, image: str, fault: str, place: Place) ->
     )
 
 
-def _rater(given: Exported, place: Place) -> str:
+def _rater(given: Exported, reader: Reader) -> str:
     user = _user(given.get("completed_by"))
     if user is not None:
-        return place.pseudonym(user)
-    known = place.known.get(int(given["id"]))
+        return reader.pseudonym(user)
+    known = reader.known.get(int(given["id"]))
     return NOBODY if known is None else known.rater
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from occlufer.config import BuildConfig
 from occlufer.errors import GateError, OccluferError
-from occlufer.labelling_figures import number
+from occlufer.terminal import number
 from occlufer.vote_log import ADJUDICATION, LABELLING, Project
 from occlufer.workspace import Workspace
 
-from .connect import EMBEDDED
-from .reopening import closed_images, pulled_rows
+from .connect import EMBEDDED, server_name
+from .reopening import closed_images, last_ending, pulled_rows
 from .tally import Said, what_was_said
 from .wanted import wanted_images
 
@@ -24,9 +24,14 @@ PUSH_ANEW = "run `occlufer annotate push`, which asks more raters where an answe
 START_ANEW = "run `occlufer annotate start`, then `occlufer annotate push`, "
 ANSWER = "let the raters answer, then run `occlufer annotate pull`"
 ADJUDICATE = "run `occlufer annotate adjudicate`, or build"
-DECIDE = "let the adjudicators answer, then run `occlufer annotate pull`"
+# What has come into doubt since the last `adjudicate` is sent by the next one.
+DECIDE = (
+    "run `occlufer annotate adjudicate`, let the adjudicators answer, "
+    "then run `occlufer annotate pull`"
+)
 DECIDE_AGAIN = (
-    "run `occlufer annotate start`, let the adjudicators answer, then `occlufer annotate pull`"
+    "run `occlufer annotate start`, then `occlufer annotate adjudicate`, "
+    "let the adjudicators answer, then run `occlufer annotate pull`"
 )
 
 
@@ -63,7 +68,9 @@ def answered_images(said: Said, overlap: int) -> set[str]:
 def stuck_images(workspace: Workspace, config: BuildConfig, project: Project) -> set[str]:
     """Return the wanted images that the server asks nobody about, and that lack an answer."""
     people = config.annotation.overlap
-    closed = closed_images(pulled_rows(workspace.catalog.answers(LABELLING), project), people)
+    pulled = list(workspace.catalog.answers(LABELLING)) if project.cursor else []
+    ending = last_ending(pulled, project)
+    closed = closed_images(pulled_rows(pulled, ending), people) if ending else set()
     if not closed:
         return set()
     answered = answered_images(what_was_said(workspace, config), people)
@@ -84,8 +91,7 @@ def check_coverage(workspace: Workspace, config: BuildConfig) -> None:
 def next_step(workspace: Workspace, config: BuildConfig) -> str:
     """Return what is due so that answers come in."""
     project = workspace.catalog.project(LABELLING)
-    server = project.server if project else config.annotation.url or EMBEDDED
-    stopped = server == EMBEDDED and not _serves(workspace)
+    stopped = _stopped(workspace, config, project)
     if project is None:
         return START if stopped else PUSH
     stuck = stuck_images(workspace, config, project)
@@ -115,5 +121,5 @@ def adjudication_step(workspace: Workspace, config: BuildConfig) -> str:
 
 def _stopped(workspace: Workspace, config: BuildConfig, project: Project | None) -> bool:
     """Return whether the server is the embedded one, and does not run."""
-    server = project.server if project else config.annotation.url or EMBEDDED
+    server = server_name(config) if project is None else project.server
     return server == EMBEDDED and not _serves(workspace)

@@ -39,15 +39,15 @@ def read_gold(path: Path | None, workspace: Workspace) -> dict[str, str]:
     """
     if path is None:
         return {}
-    rows = list(_rows(path))
-    known = {record.id: record for record in workspace.catalog.records()}
-    for row in rows:
-        if row.record not in known:
+    images: dict[GoldRow, str | None] = {}
+    for row in _rows(path):
+        record = workspace.catalog.record(row.record)
+        if record is None:
             raise UsageError(
                 f"{row.place}: found {row.record!r}, expected a record of the build, "
                 "source/source_id"
             )
-    images = {row: known[row.record].image for row in rows}
+        images[row] = record.image
     passing = workspace.catalog.passing_among(filter(None, images.values()), BEFORE_LABELS)
     gold: dict[str, GoldRow] = {}
     for row, image in images.items():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from occlufer.config import BuildConfig
+from occlufer.digest import file_sha256
 from occlufer.election import elect_by_sources
 from occlufer.label_account import read_account, write_account
 from occlufer.outcome import UNLABELLED
-from occlufer.pipeline import stages_before
 from occlufer.record import Record, Reject, Result
 from occlufer.stages import SetStage
 from occlufer.vote_log import VOTES
@@ -21,20 +20,20 @@ from occlufer.workspace import Workspace
 from .coverage import check_coverage
 from .decision import decide
 from .tally import account, aggregated, evidence, opinions, what_was_said
+from .wanted import BEFORE_LABELS
 
 VERSION = 2
 PEOPLE_VERSION = 1
-AFTER = stages_before("labels")
 
 
 def stage(config: BuildConfig) -> SetStage:
     """Return the stage; with people, it works again after each pull, once its gate is content."""
     params = {"version": VERSION, "from": config.labels}
     if config.labels == "source":
-        return SetStage("labels", AFTER, params, label_samples)
+        return SetStage("labels", BEFORE_LABELS, params, label_samples)
     return SetStage(
         "labels",
-        AFTER,
+        BEFORE_LABELS,
         params | _settings(config),
         partial(label_with_people, config=config),
         watches=(VOTES,),
@@ -50,13 +49,13 @@ def _settings(config: BuildConfig) -> dict[str, Any]:
         "people": PEOPLE_VERSION,
         "aggregation": config.annotation.aggregation,
         "min_posterior": config.annotation.min_posterior,
-        "gold": _sha256(gold) if gold is not None else None,
+        "gold": _gold_sha256(gold) if gold is not None else None,
     }
 
 
-def _sha256(path: Path) -> str:
+def _gold_sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     except OSError:
         # The stage says so when it reads it: names for the file come from a build up to there.
         return "missing"
@@ -90,7 +89,7 @@ def label_with_people(workspace: Workspace, config: BuildConfig) -> Iterable[Res
 
 
 def _samples(workspace: Workspace) -> Iterator[tuple[str, list[Record]]]:
-    passing = set(workspace.catalog.images_passing(AFTER))
+    passing = set(workspace.catalog.images_passing(BEFORE_LABELS))
     for image, records in workspace.catalog.holders():
         if image in passing:
             yield image, records

@@ -99,7 +99,7 @@ class PullSummary:
     tasks: int = 0
     """How many were looked at."""
     counts: Counts = Counts()
-    unknown: int = 0
+    refused: int = 0
     """How many answers are kept aside by now, because what they say is not known, or of what."""
     notes: tuple[str, ...] = ()
     """Each of those, and what else a person should know."""
@@ -109,13 +109,13 @@ class PullSummary:
         return PullSummary(
             self.tasks + other.tasks,
             self.counts + other.counts,
-            self.unknown + other.unknown,
+            self.refused + other.refused,
             self.notes + other.notes,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
-        found = {"tasks": self.tasks, **asdict(self.counts), "unknown": self.unknown}
+        found = {"tasks": self.tasks, **asdict(self.counts), "refused": self.refused}
         return {**found, "notes": list(self.notes)}
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class PullSummary:
         found = asdict(self.counts) | {"edited by others": self.counts.edited}
         del found["edited"]
         told = ", ".join(f"{count} {what}" for what, count in found.items())
-        lines = [f"{self.tasks} tasks looked at; answers: {told}, {self.unknown} unknown"]
+        lines = [f"{self.tasks} tasks looked at; answers: {told}, {self.refused} refused"]
         lines += self.notes[:NAMED]
         if len(self.notes) > NAMED:
             lines.append(f"and {len(self.notes) - NAMED} notes more, see --json")

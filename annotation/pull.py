@@ -7,11 +7,10 @@ and up to where the server was followed, are written at once or not at all.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from occlufer.catalog import Catalog
 from occlufer.config import BuildConfig
@@ -20,21 +19,19 @@ from occlufer.progress import progress
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, Answer, Project
 from occlufer.workspace import open_built
 
-from .answers import Exported, Place, answers_of
+from .answers import Exported, Reader, answers_of
 from .connect import EMBEDDED, connect, server_name
 from .exports import left_behind
 from .news import Known, PullSummary, counts, news
 from .patience import may_pass, patiently
-from .studio import Studio, StudioError, server_time
+from .round_project import ending_of
+from .studio import EXPORTED_AT_ONCE, Studio, StudioError, in_parts, server_time
 from .template import changes, template_sha256
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 # {round: the action that makes its project}
 MADE_BY = {LABELLING: "push", ADJUDICATION: "adjudicate"}
-TASKS_AT_ONCE = 200
 # A change gets its time before it is there to be seen, under load seconds before.
 SLACK = timedelta(seconds=5)
 
@@ -101,13 +98,11 @@ class _Round:
             )
             self.catalog.forget_project(self.name)
             return self.summary
-        # The time when a project was made tells it from all others, whatever the server is called
-        # by now, and also if it has begun anew and gives out its numbers again.
-        made = f"/{self.project.number} of {server_time(settings['created_at'])}"
-        self.known.update(answer for answer in answers if answer.project.endswith(made))
+        ending = ending_of(self.project, settings)
+        self.known.update(answer for answer in answers if answer.project.endswith(ending))
         names = {answer.project for answer in self.known.by_number.values()}
-        self.identity = min(names, default=self.project.server + made)
-        self.server = self.identity.removesuffix(made)
+        self.identity = min(names, default=self.project.server + ending)
+        self.server = self.identity.removesuffix(ending)
         if answers and not self.known.by_number:
             self.project = replace(self.project, cursor="")
         self._compare(str(settings["label_config"]))
@@ -116,7 +111,7 @@ class _Round:
         for answer in aside:
             self._tell(answer, "kept aside, no vote")
         self._tell_absent()
-        return replace(self.summary, unknown=len(aside))
+        return replace(self.summary, refused=len(aside))
 
     def _tell_absent(self) -> None:
         """Say how many answers are to images that are not there, for once or for good."""
@@ -157,7 +152,7 @@ class _Round:
             log.info("%s; asking for a few tasks at a time", error)
             present = self._pull_changed("", newest)
         else:
-            for some in _parts(tasks, TASKS_AT_ONCE):
+            for some in in_parts(tasks, EXPORTED_AT_ONCE):
                 self._write([int(task["id"]) for task in some], some, self.project.cursor)
             present = {int(task["id"]) for task in tasks}
         gone = self.known.tasks() - present
@@ -169,7 +164,7 @@ class _Round:
         listed = patiently(partial(self.studio.changed_tasks, number, since))
         times = {task: server_time(when) for task, when in listed}
         order = sorted(times, key=lambda task: (times[task], task))
-        parts = list(_parts(order, TASKS_AT_ONCE))
+        parts = list(in_parts(order, EXPORTED_AT_ONCE))
         for some in progress(parts, len(parts), f"pull {self.name}"):
             tasks = patiently(partial(self.studio.export, number, some))
             reached = min(times[some[-1]], newest)
@@ -179,8 +174,8 @@ class _Round:
 
     def _write(self, asked: Iterable[int], tasks: Sequence[Exported], cursor: str) -> None:
         """Write what is new of the tasks `asked` for, and up to where that is, at once."""
-        place = Place(self.name, self.identity, self._pseudonym, self.known.by_number)
-        found = news(self.known, asked, (a for task in tasks for a in answers_of(task, place)))
+        reader = Reader(self.name, self.identity, self._pseudonym, self.known.by_number)
+        found = news(self.known, asked, (a for task in tasks for a in answers_of(task, reader)))
         project = replace(self.project, cursor=cursor)
         if found or project != self.project:
             self.catalog.log_answers(found, self.name, project)
@@ -202,11 +197,6 @@ class _Round:
 
     def _note(self, text: str) -> None:
         self.summary += PullSummary(notes=(f"{self.name}: {text}",))
-
-
-def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _shifted(when: str, by: timedelta) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,11 @@ from occlufer.workspace import Workspace, open_built
 
 from .connect import EMBEDDED, connect, server_name
 from .coverage import answered_images
-from .gold import read_gold
 from .pictures import pictures
 from .reopening import to_reopen
-from .round_project import find_project, open_project
+from .round_project import ending_of, find_project, open_project, overlap
 from .studio import Studio, UnsureError
-from .tally import what_was_said
+from .tally import Said, what_was_said
 from .tasks import Difference, batches, difference, mixed
 from .wanted import BEFORE_LABELS, priority, wanted_images
 
@@ -110,10 +109,10 @@ def push(config: BuildConfig, dry_run: bool = False) -> PushSummary:
     """
     with open_built(config.workspace) as workspace:
         check_built(workspace)
-        gold = read_gold(config.annotation.gold, workspace)
+        said = what_was_said(workspace, config)
         images = wanted_images(workspace, config)
         studio = connect(config)
-        summary = push_round(studio, workspace, config, LABELLING, images, dry_run, gold)
+        summary = push_round(studio, workspace, config, LABELLING, images, said, dry_run)
         if not dry_run:
             note_adjudication(studio, workspace, config)
         return summary
@@ -150,13 +149,14 @@ def push_round(
     config: BuildConfig,
     round_name: str,
     images: Sequence[str],
+    said: Said,
     dry_run: bool = False,
-    gold: Collection[str] = (),
 ) -> PushSummary:
-    """Bring a round's project to where it has one task of each of `images` and of `gold`.
+    """Bring a round's project to where it has one task of each of `images`, and of gold samples.
 
-    Tasks of other images go if nobody has answered them.
+    Tasks of other images go if nobody has answered them. Only raters get gold samples.
     """
+    gold = said.gold if round_name == LABELLING else {}
     order = mixed(priority(images, workspace), sorted(gold))
     known = find_project(studio, workspace, config, round_name)
     project = None if known is None else known.project
@@ -164,14 +164,16 @@ def push_round(
         project = open_project(studio, workspace, config, round_name, known)
     tasks = [] if project is None else list(studio.tasks(project.number))
     found = difference(tasks, order)
-    enough = answered_enough(workspace, config, round_name)
+    enough = answered_enough(said, config, round_name)
     new = [image for image in found.new if image not in enough]
     closed: dict[int, int] = {}
-    if project is not None and round_name == LABELLING:
-        stay = [task for task in tasks if task.number not in found.superfluous]
+    if known is not None:  # nobody has answered in a project that was made just now
+        going = {*found.superfluous}
+        stay = [task for task in tasks if task.number not in going]
         asked = [image for image in order if image not in enough]
         answers = list(workspace.catalog.answers(round_name))
-        closed = to_reopen(stay, answers, project, asked, config.annotation.overlap)
+        ending = ending_of(known.project, known.settings)
+        closed = to_reopen(stay, answers, ending, asked, overlap(config, round_name))
     removed = len(found.superfluous)
     if project is not None and not dry_run:
         change = _Change(order, len(tasks), found, new, closed)
@@ -230,9 +232,8 @@ def _carry_out(
     return found, removed + late
 
 
-def answered_enough(workspace: Workspace, config: BuildConfig, round_name: str) -> set[str]:
+def answered_enough(said: Said, config: BuildConfig, round_name: str) -> set[str]:
     """Return the images on which a round need not ask anybody, wherever they were answered."""
-    said = what_was_said(workspace, config)
     if round_name == LABELLING:
         return answered_images(said, config.annotation.overlap)
     return {*said.decisions}

@@ -9,21 +9,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
-from occlufer.vote_log import GIVEN, REFUSED, Answer, Project, standing
+from occlufer.vote_log import GIVEN, LABELLING, REFUSED, Answer, Project, standing
 
 from .studio import Task
 
 
-def pulled_rows(answers: Iterable[Answer], project: Project) -> dict[str, dict[int, int]]:
+def last_ending(answers: Iterable[Answer], project: Project) -> str | None:
+    """Return how the name of a project ends, see `ending_of`, by its answers; None without any.
+
+    The catalog has the project's number alone: of several so numbered it is the one made last, on
+    the project's own server if that has one.
+    """
+    found = set()
+    for answer in answers:
+        server, _, rest = answer.project.rpartition("/")
+        number, _, made = rest.partition(" of ")
+        if number == str(project.number):
+            found.add((server == project.server, made, f"/{rest}"))
+    return max(found)[-1] if found else None
+
+
+def pulled_rows(answers: Iterable[Answer], ending: str) -> dict[str, dict[int, int]]:
     """Return {image: {task: answers that close it}} of a project, by what was pulled.
 
     A skip closes no task; an answer that is refused, or the second one of a rater, does.
-    `answers` is the last state of every answer of a round.
+    `answers` is the last state of every answer of a round, `ending` that of the project's name.
     """
     rows: dict[str, dict[int, int]] = {}
     for answer in answers:
-        here = answer.project.partition(" of ")[0].endswith(f"/{project.number}")
-        if here and answer.state in (GIVEN, REFUSED):
+        if answer.project.endswith(ending) and answer.state in (GIVEN, REFUSED):
             tasks = rows.setdefault(answer.image, {})
             tasks[answer.task] = tasks.get(answer.task, 0) + 1
     return rows
@@ -37,20 +51,23 @@ def closed_images(rows: Mapping[str, Mapping[int, int]], people: int) -> set[str
 def to_reopen(
     tasks: Iterable[Task],
     answers: Collection[Answer],
-    project: Project,
+    ending: str,
     images: Collection[str],
     people: int,
 ) -> dict[int, int]:
     """Return {task: with how many answers it is to be closed} of those that were closed too early.
 
-    Only such as have been pulled: what is new on the server may be all that is missing.
+    Only such as have been pulled: what is new on the server may be all that is missing. `ending` is
+    that of the project's name in the log.
     """
     by_image: dict[str, list[Task]] = {image: [] for image in images}
     for task in tasks:
         if task.occlufer_id in by_image:
             by_image[task.occlufer_id].append(task)
-    raters = Counter(answer.image for answer in standing(answers))
-    rows = pulled_rows(answers, project)
+    # A rater who skips was asked, and that is enough; an adjudicator who skips has not decided.
+    counted = (one for one in standing(answers) if one.state == GIVEN or one.round == LABELLING)
+    raters = Counter(answer.image for answer in counted)
+    rows = pulled_rows(answers, ending)
     due = {}
     for image, some in by_image.items():
         lacking = people - raters[image]

@@ -15,7 +15,7 @@ from occlufer.vote_log import ADJUDICATION, LABELLING, Project
 from occlufer.workspace import Workspace
 
 from .connect import server_name
-from .studio import BLIND, Studio
+from .studio import BLIND, Studio, server_time
 from .template import INSTRUCTION, check_template, template_sha256, template_text
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,15 @@ class Found:
 
     project: Project
     settings: Mapping[str, Any]
+
+
+def ending_of(project: Project, settings: Mapping[str, Any]) -> str:
+    """Return "/N of TIME": how the project's name ends in the log, "SERVER/N of TIME".
+
+    The time when a project was made tells it from all others, whatever the server is called by
+    now, and also if it has begun anew and gives out its numbers again.
+    """
+    return f"/{project.number} of {server_time(settings['created_at'])}"
 
 
 def find_project(

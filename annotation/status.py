@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from occlufer.config import BuildConfig
-from occlufer.errors import MissingError, OccluferError, UsageError
+from occlufer.errors import OccluferError
 from occlufer.pipeline import STAGE_MODULES
 from occlufer.schema import LABELS, OCCLUSION_TYPES
 from occlufer.stages import is_fresh
-from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer
-from occlufer.workspace import Workspace, open_built
+from occlufer.vote_log import GIVEN, LABELLING, SKIPPED, Answer
+from occlufer.workspace import CATALOG_NAME, Workspace, open_built
 
 from .adjudication import due_samples
 from .aggregation.aggregation import Aggregation
@@ -27,7 +27,6 @@ from .aggregation.latent import problem
 from .coverage import Coverage, adjudication_step, answered_images, next_step
 from .raters import RaterStatistics, rater_statistics
 from .tally import (
-    AFTER,
     Said,
     aggregated,
     evidence,
@@ -36,7 +35,7 @@ from .tally import (
     opinions,
     what_was_said,
 )
-from .wanted import wanted_images
+from .wanted import BEFORE_LABELS, wanted_images
 
 NOTHING_FOUND = "none found"
 BUILD = "run `occlufer build`"
@@ -65,10 +64,8 @@ class Progress:
     """how often a rater would not say,"""
     skipped_samples: int
     """and on how many samples."""
-    sent: int
-    """Samples that were sent to adjudicators,"""
     decided: int
-    """those on which one has decided,"""
+    """Samples on which an adjudicator has decided,"""
     open: int
     """and those in doubt on which none has."""
 
@@ -126,15 +123,15 @@ def status(config: BuildConfig) -> Status:
 
 
 def due_after_start(config: BuildConfig) -> str:
-    """Return what is to be done next once a server runs, whether or not there is a build yet."""
+    """Return what is to be done next once a server runs, or what keeps us from saying it."""
+    if not (config.workspace / CATALOG_NAME).is_file():
+        return f"{BUILD}, then `occlufer annotate push`"
     try:
         with open_built(config.workspace) as workspace:
             said = what_was_said(workspace, config)
             return due(workspace, config, progress_of(workspace, config, said))
-    except MissingError:
-        return f"{BUILD}, then `occlufer annotate push`"
-    except UsageError:  # another process holds it
-        return "when the build that is at work here has ended, run `occlufer annotate status`"
+    except OccluferError as error:  # the server runs all the same
+        return f"{error}; then run `occlufer annotate status`"
 
 
 def status_of(workspace: Workspace, config: BuildConfig) -> Status:
@@ -180,8 +177,6 @@ def progress_of(workspace: Workspace, config: BuildConfig, said: Said) -> Progre
     wanted = set(wanted_images(workspace, config))
     answered = answered_images(said, config.annotation.overlap) & wanted
     states = Counter(answer.state for answer in said.answers)
-    doubtful = len(due_samples(workspace, said, config))
-    sent = workspace.catalog.project(ADJUDICATION) is not None
     return Progress(
         wanted=len(wanted),
         answered=len(answered),
@@ -191,15 +186,14 @@ def progress_of(workspace: Workspace, config: BuildConfig, said: Said) -> Progre
         given=states[GIVEN],
         skipped=states[SKIPPED],
         skipped_samples=len({a.image for a in said.answers if a.state == SKIPPED}),
-        sent=len(said.decisions) + (doubtful if sent else 0),
         decided=len(said.decisions),
-        open=doubtful,
+        open=len(due_samples(workspace, said, config)),
     )
 
 
 def due(workspace: Workspace, config: BuildConfig, progress: Progress) -> str:
     """Return what is to be done next."""
-    if not workspace.catalog.images_passing(AFTER):
+    if not workspace.catalog.images_passing(BEFORE_LABELS):
         return BUILD
     if config.labels != "label_studio":
         return NOBODY_ASKED

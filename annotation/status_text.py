@@ -11,10 +11,10 @@ from occlufer.labelling_figures import (
     HABIT_LEGEND,
     WORK_COLUMNS,
     WORK_LEGEND,
-    number,
     progress_rows,
 )
 from occlufer.schema import ANSWERS
+from occlufer.terminal import number
 
 from .raters import RaterStatistics
 from .status import Agreement, Progress, Status

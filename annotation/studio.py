@@ -13,15 +13,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from occlufer.errors import OccluferError
 
+T = TypeVar("T")
+
 CONNECT_S = 10.0
 # The server's own export of 10 000 answers takes half a minute, on a slow machine minutes.
 ANSWER_S = 600.0
-TASKS_AT_ONCE = 1_000
+LISTED_AT_ONCE = 1_000
 EXPORTED_AT_ONCE = 200  # their numbers stand in the address, which may not be too long
 DELETED_AT_ONCE = 500
 DETAIL_CHARACTERS = 300
@@ -115,11 +117,6 @@ class Studio:
     def whoami(self) -> dict[str, Any]:
         """Return the user whose token it is."""
         return dict(self._ask("GET", "api/current-user/whoami"))
-
-    def invite_url(self) -> str:
-        """Return the address at which new raters sign up."""
-        path = str(self._ask("GET", "api/invite")["invite_url"])
-        return path if "://" in path else f"{self.connection.url.rstrip('/')}/{path.lstrip('/')}"
 
     # Projects ------------------------------------------------------------------------------------
 
@@ -216,26 +213,24 @@ class Studio:
         rows = self._ask("GET", "api/tasks/", params | {"resolve_uri": "false"})["tasks"]
         return server_time(rows[0]["updated_at"]) if rows else ""
 
-    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> int:
-        """Add tasks, in one request, and return how many the server says it has added.
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Add tasks, in one request.
 
         Raises UnsureError if the connection was lost meanwhile: they may be there, or come yet.
         """
-        if not tasks:
-            return 0
-        answer = self._ask("POST", f"api/projects/{project}/import", body=list(tasks))
-        return int(answer["task_count"])
+        if tasks:
+            self._ask("POST", f"api/projects/{project}/import", body=list(tasks))
 
     def delete_tasks(self, project: int, numbers: Sequence[int]) -> None:
         """Delete tasks and with them their answers; such as are gone already do no harm."""
-        for some in _parts(numbers, DELETED_AT_ONCE):
+        for some in in_parts(numbers, DELETED_AT_ONCE):
             body = {"selectedItems": {"all": False, "included": list(some)}}
             self._ask("POST", "api/dm/actions", {"id": "delete_tasks", "project": project}, body)
 
     def delete_unanswered(self, project: int, numbers: Sequence[int]) -> int:
         """Delete those of the tasks that nobody has begun by now, and return how many."""
         count = 0
-        for some in _parts(numbers, EXPORTED_AT_ONCE):
+        for some in in_parts(numbers, EXPORTED_AT_ONCE):
             tasks = self.export(project, some)
             idle = [task["id"] for task in tasks if not task["annotations"] + task["drafts"]]
             if idle:
@@ -258,7 +253,7 @@ class Studio:
         if tasks is None:
             return list(self._ask("GET", path, kind))
         found: list[dict[str, Any]] = []
-        for some in _parts(tasks, EXPORTED_AT_ONCE):
+        for some in in_parts(tasks, EXPORTED_AT_ONCE):
             params = {**kind, "download_all_tasks": "true", "ids[]": list(some)}
             found += self._ask("GET", path, params)
         return found
@@ -275,11 +270,11 @@ class Studio:
         while True:
             items = [*only, _filter("id", "greater", "Number", last)]
             query = {"filters": {"conjunction": "and", "items": items}, "ordering": ["tasks:id"]}
-            params = {"project": project, "page_size": TASKS_AT_ONCE, "include": columns}
+            params = {"project": project, "page_size": LISTED_AT_ONCE, "include": columns}
             params |= {"resolve_uri": "false", "query": json.dumps(query)}
             rows = self._ask("GET", "api/tasks/", params)["tasks"]
             yield from rows
-            if len(rows) < TASKS_AT_ONCE:
+            if len(rows) < LISTED_AT_ONCE:
                 return
             last = rows[-1]["id"]
 
@@ -357,9 +352,10 @@ def _filter(column: str, operator: str, kind: str, value: Any) -> dict[str, Any]
     return {"filter": name, "operator": operator, "type": kind, "value": value}
 
 
-def _parts(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), size):
-        yield numbers[start : start + size]
+def in_parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the items, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _content(response: Any) -> Any:

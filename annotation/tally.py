@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from occlufer.config import BuildConfig
 from occlufer.label_account import LabelAccount
-from occlufer.pipeline import stages_before
 from occlufer.schema import ANSWERS, OCCLUSION_TYPES
 from occlufer.vote_log import ADJUDICATION, GIVEN, LABELLING, SKIPPED, Answer, standing
 from occlufer.workspace import Workspace
@@ -18,8 +17,7 @@ from .aggregation.agreement import krippendorff_alpha
 from .aggregation.ballots import Ballots, ballots
 from .decision import DIGITS, Evidence, decide, likeliest
 from .gold import read_gold
-
-AFTER = stages_before("labels")
+from .wanted import BEFORE_LABELS
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,6 @@ class Opinion:
     """Of raters and sources, in the order of ANSWERS,"""
     posterior: tuple[float, ...]
     """and in that order how probable each answer is."""
-
-    @property
-    def answer(self) -> str:
-        """The likeliest answer; of several the first."""
-        return self.likeliest[0]
 
     @property
     def likeliest(self) -> list[str]:
@@ -75,14 +68,12 @@ class Said:
 def what_was_said(workspace: Workspace, config: BuildConfig) -> Said:
     """Return what people have said of the samples that pass all stages before "labels"."""
     catalog = workspace.catalog
-    passing = set(catalog.images_passing(AFTER))
+    passing = set(catalog.images_passing(BEFORE_LABELS))
     answers = (a for a in standing(catalog.answers(LABELLING)) if a.image in passing)
-    path = config.annotation.gold
-    gold = read_gold(path, workspace) if path is not None else {}
     return Said(
         tuple(sorted(answers, key=lambda answer: (answer.image, answer.rater))),
         decisions(a for a in catalog.answers(ADJUDICATION) if a.image in passing),
-        {image: answer for image, answer in gold.items() if image in passing},
+        read_gold(config.annotation.gold, workspace),
     )
 
 

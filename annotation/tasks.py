@@ -46,7 +46,8 @@ def task_of(image: str, picture: str) -> dict[str, Any]:
 
 def mixed(images: Iterable[str], gold: Collection[str]) -> list[str]:
     """Return the images with the gold samples spread evenly among them, both in their order."""
-    rest = [image for image in images if image not in gold]
+    known = {*gold}
+    rest = [image for image in images if image not in known]
     places = [((i + 0.5) / len(rest), image) for i, image in enumerate(rest)]
     places += [((i + 0.5) / len(gold), image) for i, image in enumerate(gold)]
     return [image for _, image in sorted(places, key=lambda place: place[0])]

@@ -109,10 +109,9 @@ def check_template(found: str, known_sha256: str, where: str, kept: Path) -> Non
         )
 
 
-def changes(found: str, expected: str | None = None) -> str:
+def changes(found: str) -> str:
     """Return in a few words how a label config differs from the template."""
-    ours = _lines(template_text() if expected is None else expected)
-    lines = list(difflib.ndiff(ours, _lines(found)))
+    lines = list(difflib.ndiff(_lines(template_text()), _lines(found)))
     gone = [line[2:].strip() for line in lines if line.startswith("- ")]
     new = [line[2:].strip() for line in lines if line.startswith("+ ")]
     parts = [f"{what} {_some(some)}" for what, some in (("missing", gone), ("new", new)) if some]

@@ -25,9 +25,10 @@ from _timing import Timed, spread, spreads, timed
 from PIL import Image
 
 from occlufer.annotation.pull import pull
-from occlufer.annotation.push import push_round
+from occlufer.annotation.push import PushSummary, push_round
 from occlufer.annotation.server.server import start, stop
 from occlufer.annotation.studio import Studio
+from occlufer.annotation.tally import what_was_said
 from occlufer.annotation.template import INSTRUCTION, template_sha256, template_text
 from occlufer.config import AnnotationConfig, BuildConfig, SourceConfig
 from occlufer.record import Facts, Record, Result, Vote
@@ -101,8 +102,13 @@ def pushed(bench: Bench) -> tuple[list[Bar], dict[str, Any]]:
     runs = []
     with open_workspace(bench.workspace) as workspace:
         images = fill(workspace)
+
+        def push() -> PushSummary:
+            said = what_was_said(workspace, config)
+            return push_round(bench.studio, workspace, config, LABELLING, images, said)
+
         for _ in range(REPEATS):
-            run = timed(lambda: push_round(bench.studio, workspace, config, LABELLING, images))
+            run = timed(push)
             assert run.result.new == TASKS, run.result
             number = run.result.project
             assert bench.ask("GET", f"/api/projects/{number}/")["task_number"] == TASKS

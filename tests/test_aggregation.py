@@ -89,7 +89,7 @@ def test_the_same_votes_give_the_same_bits_in_any_order(cast: Cast, method: str)
 @given(casts)
 def test_the_majority_s_posterior_is_the_share_of_the_votes(cast: Cast) -> None:
     found = aggregate(cast_ballots("abcd", cast), "majority")
-    assert (found.confusion, found.prevalence, found.iterations) == (None, None, 0)
+    assert (found.confusion, found.fit, found.iterations) == (None, None, 0)
     for item, row in zip("abcd", found.posterior, strict=True):
         said = Counter[str]()
         for (image, _, answer), count in cast.items():
@@ -104,11 +104,11 @@ def test_the_model_comes_along() -> None:
     ballots, _ = crowd(100, seed=0)
     found = aggregate(ballots)
     assert found.confusion is not None
-    assert found.prevalence is not None
+    assert found.fit is not None
     assert found.confusion.shape == (12, 9, 10)
-    assert found.prevalence.shape == (9,)
+    assert found.fit.prevalence.shape == (9,)
     assert found.iterations > 1
-    assert found.converged
+    assert found.fit.converged
 
 
 # Words that are no class --------------------------------------------------------------------------
@@ -255,7 +255,9 @@ def test_a_model_that_still_moves_is_named(
 ) -> None:
     monkeypatch.setattr(latent, "ROUNDS", 2)
     with caplog.at_level(logging.WARNING):
-        assert not aggregate(crowd(80, 0)[0]).converged
+        found = aggregate(crowd(80, 0)[0])
+    assert found.fit is not None
+    assert not found.fit.converged
     assert "the model of raters still moved after 2 rounds" in caplog.text
 
 

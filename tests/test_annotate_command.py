@@ -288,11 +288,28 @@ def test_start_says_what_is_due(
     shutil.copytree(built_config.workspace, place / ".occlufer")
     assert said_by_start(capsys)[-1] == "next: run `occlufer annotate push`"
     with open_workspace(place / ".occlufer") as workspace:
-        assert "when the build that is at work" in said_by_start(capsys)[-1]
+        assert "works in this workspace" in said_by_start(capsys)[-1]
         workspace.catalog.log_answers((), LABELLING, Project("embedded", 1, "0" * 64))
     assert said_by_start(capsys)[-1] == "next: run `occlufer annotate pull`"
     (place / "occlufer.toml").write_text(SOURCE)
     assert 'write labels = "label_studio"' in said_by_start(capsys)[-1]
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(None, "names a CSV with the columns"), ("a,b\n", "gold.csv, row 1: found 'a,b'")],
+    ids=["no file", "no such columns"],
+)
+def test_start_says_what_else_is_in_the_way(
+    built_place: Path, capsys: Capture, text: str | None, message: str
+) -> None:
+    (built_place / "occlufer.toml").write_text(PEOPLE + '[annotation]\ngold = "gold.csv"\n')
+    if text is not None:
+        (built_place / "gold.csv").write_text(text)
+    last = said_by_start(capsys)[-1]
+    assert message in last
+    assert last.endswith("; then run `occlufer annotate status`")
 
 
 @pytest.mark.usefixtures("started")

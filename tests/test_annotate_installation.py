@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pty
 import signal
@@ -15,6 +16,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -250,6 +252,21 @@ def test_the_next_one_waits_for_a_lock_and_gives_up_in_the_end(tmp_path: Path) -
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_nobody_goes_on_without_the_lock_though_the_clock_jumps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "lock"
+    clock = itertools.chain((0, 0), itertools.repeat(1000))  # the second look comes late
+    with waiting.held_in_turn(lock, "process {} is at it", 0):
+        slept = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
+        monkeypatch.setattr(waiting, "time", slept)
+        with (
+            pytest.raises(UsageError, match=f"process {os.getpid()} is at it"),
+            waiting.held_in_turn(lock, "process {} is at it", 30),
+        ):
+            pytest.fail("two hold one lock")
 
 
 # the environment ---------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ def test_unknown_labels_are_kept_aside_and_named_until_they_are_mended(new: New)
         (note,) = found.pop("notes")
         assert note.startswith(line)
         assert note.endswith("not_a_face; kept aside, no vote")
-        assert found == {**new_ones, "unknown": 1}
+        assert found == {**new_ones, "refused": 1}
     kept = next(a for a in bench.log() if a.annotation == odd)
     assert (kept.state, kept.label, kept.occlusion_types) == ("refused", None, ("mask",))
     assert [a.label for a in standing(bench.log())] == ["fear"]
@@ -207,11 +207,11 @@ def test_answers_to_unknown_pictures_are_named_and_count_once_those_are_known(
         "1 answers are to images that the workspace does not have now; they are kept, and count "
         "when it has them",
     ]
-    assert found == {"new": 3, "unknown": 1}
+    assert found == {"new": 3, "refused": 1}
     with open_workspace(bench.folder) as workspace:
         workspace.catalog.put_records([record("later")])
     found = told(bench)
-    assert (found.get("changed", 0), found["unknown"], len(found["notes"])) == (0, 1, 1)
+    assert (found.get("changed", 0), found["refused"], len(found["notes"])) == (0, 1, 1)
     assert {a.image: a.label for a in standing(bench.log())} == {"a": "fear", "later": "anger"}
 
 

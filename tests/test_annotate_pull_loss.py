@@ -113,7 +113,7 @@ def test_a_rater_who_was_deleted_keeps_the_answers(new: New) -> None:
     kept = {a.annotation: a for a in bench.log() if a.annotation in expected}
     assert {a.rater for a in kept.values()} == {"rater_01"}
     assert bench.found() == expected
-    assert found.unknown == 1
+    assert found.refused == 1
     assert "its rater is gone from the server; kept aside, no vote" in found.notes[0]
 
 

@@ -67,7 +67,7 @@ from pathlib import Path
 from occlufer.annotation import pull as module
 from occlufer.config import AnnotationConfig, BuildConfig, SourceConfig
 
-module.TASKS_AT_ONCE, module.SLACK = 3, timedelta(0)
+module.EXPORTED_AT_ONCE, module.SLACK = 3, timedelta(0)
 given = json.loads(sys.argv[1])
 if given["moment"]:
     target, when, number = given["moment"]
@@ -259,7 +259,7 @@ def test_what_was_pulled_before_a_lasting_failure_is_kept(
     how: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pull, "TASKS_AT_ONCE", 3)
+    monkeypatch.setattr(pull, "EXPORTED_AT_ONCE", 3)
     gateway = behind(lambda path, which: how if "/export" in path and which > 2 else None)
     with pytest.raises(StudioError) as caught:
         fresh.pull()

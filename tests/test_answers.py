@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.annotation.answers import NOBODY, Place, Said, answers_of, said_in
+from occlufer.annotation.answers import NOBODY, Reader, Said, answers_of, said_in
 from occlufer.annotation.news import Counts, Known, PullSummary, counts, news
 from occlufer.schema import ANSWERS, OCCLUSION_TYPES
 from occlufer.vote_log import DELETED, GIVEN, LABELLING, REFUSED, SKIPPED, Answer
@@ -42,12 +42,12 @@ def task(*answers: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     return exported | {"drafts": drafts, "updated_at": WHEN} | fields
 
 
-def place(known: Mapping[int, Answer] | None = None) -> Place:
-    return Place(LABELLING, "embedded/1", lambda user: f"rater_{user}", known or {})
+def reader(known: Mapping[int, Answer] | None = None) -> Reader:
+    return Reader(LABELLING, "embedded/1", lambda user: f"rater_{user}", known or {})
 
 
 def read(*answers: Mapping[str, Any], **fields: Any) -> list[Answer]:
-    found: list[Answer] = answers_of(task(*answers, **fields), place())
+    found: list[Answer] = answers_of(task(*answers, **fields), reader())
     return found
 
 
@@ -160,8 +160,8 @@ def test_who_changed_the_answer_of_another_is_named() -> None:
 def test_an_answer_whose_rater_was_deleted_keeps_the_pseudonym_if_it_was_known() -> None:
     orphan = given_answer(expression("fear"), completed_by=None)
     known = read(given_answer(expression("fear")))
-    assert answers_of(task(orphan), place({11: known[0]})) == known
-    unknown = answers_of(task(orphan), place())[0]
+    assert answers_of(task(orphan), reader({11: known[0]})) == known
+    unknown = answers_of(task(orphan), reader())[0]
     assert (unknown.state, unknown.rater, unknown.label) == (REFUSED, NOBODY, "fear")
     assert unknown.detail == "its rater is gone from the server"
 
@@ -294,11 +294,11 @@ def test_a_summary_adds_up_and_names_the_first_notes() -> None:
     told = both.to_json()
     assert told.pop("notes") == [*one.notes, *one.notes]
     fields = {"tasks": 6, "new": 2, "changed": 4, "deleted": 6, "skipped": 8, "edited": 10}
-    assert told == fields | {"unknown": 2}
+    assert told == fields | {"refused": 2}
     lines = str(both).splitlines()
     assert lines[0] == (
         "6 tasks looked at; answers: 2 new, 4 changed, 6 deleted, 8 skipped, 10 edited by others, "
-        "2 unknown"
+        "2 refused"
     )
     assert len(lines) == 22
     assert lines[-1] == "and 10 notes more, see --json"

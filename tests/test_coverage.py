@@ -12,7 +12,7 @@ from occlufer.annotation import coverage
 from occlufer.annotation.coverage import check_coverage
 from occlufer.annotation.server import server
 from occlufer.errors import GateError
-from occlufer.vote_log import DELETED, LABELLING, Project
+from occlufer.vote_log import ADJUDICATION, DELETED, LABELLING, Project
 from occlufer.workspace import Workspace
 
 
@@ -86,3 +86,16 @@ def test_the_gate_names_the_command_that_is_due(
     own_project = Project("https://labels.example.org", 1, "sha", "2026")
     workspace.catalog.log_answers([], LABELLING, own_project)
     assert gate(workspace).endswith(f"); let the raters answer, {pull}")
+
+
+def test_what_is_in_doubt_is_sent_before_adjudicators_are_waited_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace.catalog.log_answers([], ADJUDICATION, Project("embedded", 2, "sha"))
+    send = "run `occlufer annotate adjudicate`, let the adjudicators answer, "
+    monkeypatch.setattr(server, "running", lambda folder: folder)
+    assert coverage.adjudication_step(workspace, asking()).startswith(send)
+    monkeypatch.setattr(server, "running", lambda folder: None)
+    started = "run `occlufer annotate start`, then "
+    found = coverage.adjudication_step(workspace, asking())
+    assert found.startswith(started + send.removeprefix("run "))

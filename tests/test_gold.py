@@ -103,6 +103,15 @@ def test_a_missing_file_says_what_it_should_be(filled: Workspace, tmp_path: Path
         read_gold(tmp_path / "gold.csv", filled)
 
 
+def test_only_the_records_that_the_file_names_are_looked_up(
+    filled: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gold.csv"
+    path.write_text("record,label\ns/a.png,fear\n")
+    monkeypatch.setattr(filled.catalog, "records", lambda: pytest.fail("all were read"))
+    assert read_gold(path, filled) == {"aa": "fear"}
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_gold_or_a_usage_error(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from browser import Browser
 
     from occlufer.annotation.server.server import Server
-    from occlufer.annotation.studio import Studio
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +56,7 @@ def labelled(
         image = f"/data/local-files/?d=of_this_page/{seed}.png"
         tasks.append({"data": {"image": image, "occlufer_id": size}})
     studio.import_tasks(project, tasks)
-    rater = new_rater(studio_server, studio, name.replace("_", "-"))
+    rater = new_rater(studio_server, name.replace("_", "-"))
     page = LabellingPage(browser, studio_server.connection.url, project)
     page.log_in(rater.email, PASSWORD)
     page.open()
@@ -169,15 +168,15 @@ def answer_all(server: Server, project: int, label: str) -> None:
     from occlufer.annotation.studio import Studio
 
     studio = Studio(server.connection)
-    other = new_rater(server, studio, f"other-{project}")
+    other = new_rater(server, f"other-{project}")
     for image, (task,) in studio.task_index(project).items():
         other.vote(task, image, label, ("hand",), 3)
 
 
-def new_rater(server: Server, studio: Studio, name: str) -> Annotator:
+def new_rater(server: Server, name: str) -> Annotator:
     """Return one who has just signed up."""
-    invite = urlsplit(studio.invite_url())
-    return Annotator(server.connection.url, f"{invite.path}?{invite.query}", name, Ledger())
+    invite = server.invite.removeprefix(server.connection.url)
+    return Annotator(server.connection.url, invite, name, Ledger())
 
 
 def test_the_page_asks_nobody_but_the_server_and_has_no_faults(labelled: LabellingPage) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.annotation.labels import AFTER, label_by_sources, label_samples
+from occlufer.annotation.labels import label_by_sources, label_samples
+from occlufer.annotation.wanted import BEFORE_LABELS
 from occlufer.record import Facts, Record, Reject, Result, Vote
 from occlufer.schema import LABELS
 from occlufer.workspace import Workspace
@@ -73,7 +74,7 @@ def put(workspace: Workspace, *records: tuple[str, str, str | None]) -> None:
         )
         for i, (source, image, label) in enumerate(records)
     )
-    for stage in AFTER:
+    for stage in BEFORE_LABELS:
         images = {image for _, image, _ in records}
         workspace.catalog.put_results(stage, [Result(image) for image in images])
 

@@ -7,6 +7,7 @@ import itertools
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from pushing import (
 from occlufer.annotation.connect import connect, server_name
 from occlufer.annotation.pull import pull
 from occlufer.annotation.push import PushSummary, names, push, push_round
+from occlufer.annotation.tally import what_was_said
 from occlufer.annotation.wanted import priority
 from occlufer.build import BuildSummary
 from occlufer.config import BuildConfig
@@ -94,6 +96,23 @@ def test_samples_that_have_not_come_so_far_are_not_taken_for_unwanted(config: Bu
     empty = dataclasses.replace(config, workspace=config.workspace.with_name("empty"))
     with pytest.raises(MissingError, match=r"found no catalog, .* run `occlufer build`"):
         push(empty)
+
+
+def test_what_is_left_out_of_the_gold_samples_is_told_once(
+    config: BuildConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    known = samples(config)
+    with open_workspace(config.workspace) as workspace:
+        rejected = next(r.id for r in workspace.catalog.records() if r.image not in known)
+    path = tmp_path / "gold.csv"
+    path.write_text(f"record,label\n{rejected},fear\n")
+    studio = SimpleNamespace(find_project=lambda _: None)
+    monkeypatch.setattr("occlufer.annotation.push.connect", lambda _: studio)
+    push(told(config, gold=path), dry_run=True)
+    assert caplog.text.count("is no sample of the build") == 1
 
 
 def test_a_summary_says_what_was_done() -> None:
@@ -332,8 +351,8 @@ def test_adjudication_has_a_project_of_its_own_with_one_answer_a_task(remote: Bu
     push(remote)
     due = samples(remote)[:4]
     with open_workspace(remote.workspace) as workspace:
-        studio = connect(remote)
-        summary = push_round(studio, workspace, remote, ADJUDICATION, due)
+        studio, said = connect(remote), what_was_said(workspace, remote)
+        summary = push_round(studio, workspace, remote, ADJUDICATION, due, said)
     assert summary.new == 4
     assert summary.project == project_of(remote, ADJUDICATION)
     assert summary.project != project_of(remote)
@@ -342,7 +361,7 @@ def test_adjudication_has_a_project_of_its_own_with_one_answer_a_task(remote: Bu
     assert settings["maximum_annotations"] == 1
     vote(remote, tasks_on(remote, summary.project)[0]["id"])
     with open_workspace(remote.workspace) as workspace:
-        rest = push_round(connect(remote), workspace, remote, ADJUDICATION, due[3:])
+        rest = push_round(connect(remote), workspace, remote, ADJUDICATION, due[3:], said)
     assert (rest.new, rest.kept) == (0, ())  # samples still: nothing to name
     assert len(tasks_on(remote, summary.project)) in (1, 2)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from occlufer.annotation.labels import AFTER
+from occlufer.annotation.wanted import BEFORE_LABELS
 from occlufer.config import AnnotationConfig, BuildConfig, SourceConfig
 from occlufer.record import Facts, Record, Result, Vote
 from occlufer.schema import ANSWERS, OCCLUSION_TYPES
@@ -77,7 +77,7 @@ def put(workspace: Workspace, **sources: str | None) -> None:
     )
     crop = workspace.images.put(b"\x89PNG\r\n\x1a\n")
     values: dict[str, dict[str, Any]] = {"faces": {"crop": crop}, "occlusion": {"types": []}}
-    for name in AFTER:
+    for name in BEFORE_LABELS:
         results = [Result(image, values.get(name, {})) for image in sources]
         workspace.catalog.put_results(name, results)
 

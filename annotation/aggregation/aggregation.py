@@ -39,19 +39,9 @@ class Aggregation:
         return None if self.fit is None else self.fit.model.confusion()
 
     @property
-    def prevalence(self) -> Numbers | None:
-        """Return (K,): how frequent each of `ballots.states` is."""
-        return None if self.fit is None else self.fit.prevalence
-
-    @property
     def iterations(self) -> int:
         """Return how many rounds the model took."""
         return 0 if self.fit is None else len(self.fit.trace)
-
-    @property
-    def converged(self) -> bool:
-        """Return whether another round would have changed little."""
-        return self.fit is None or self.fit.converged
 
 
 def aggregate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def held_in_turn(path: Path, busy: str, limit_s: float) -> Iterator[None]:
     Raises UsageError with the message `busy`, in which {} is the process, after `limit_s`.
     """
     with contextlib.ExitStack() as stack:
-        for gone_s in ticks(limit_s + 2 * POLL_S, "waiting for another start"):
+        # Without an end of its own: where the clock jumps, it must not end without the lock.
+        for gone_s in ticks(math.inf, "waiting for another process"):
             try:
                 stack.enter_context(held(path, busy))
                 break
