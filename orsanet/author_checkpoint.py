@@ -11,9 +11,9 @@ from torch import Tensor
 from occlufer.errors import UsageError
 
 from .ir50 import IRBackbone
-from .model import SIZES, ORSANet, Size, build_orsanet
-from .swin import offset_index
-from .tensors import check_kinds, check_shapes, read_tensors, shapes_of
+from .model import FROZEN_NAMES, SIZES, ORSANet, Size, build_orsanet
+from .swin import offset_indices
+from .tensors import check_tensors, read_tensors
 
 HOLDERS = ("model_state_dict", "state_dict", "model")
 WHAT = "an ORSANet checkpoint of the authors' code"
@@ -30,7 +30,6 @@ NEVER_RUN = frozenset(
         ),
     )
 )
-WINDOW_INDEX = ".attn.relative_position_index"
 IR50_WHAT = "an IR-50 of ArcFace's kind"
 IR50_WHERE = "as POSTER and ORSANet use it, ir50.pth, trained on MS-Celeb-1M"
 # ArcFace's fourth stage and embedding head, which ORSANet does not use.
@@ -48,24 +47,26 @@ def load_author_checkpoint(path: Path | str, num_classes: int = 8) -> ORSANet:
     path = Path(path)
     tensors = read_tensors(path, HOLDERS, WHAT, WHERE)
     _check_classes(path, tensors, num_classes)
-    with torch.device("meta"):  # names and shapes alone; the numbers are the checkpoint's
-        model = build_orsanet(num_classes, _size_of(path, tensors))
-    expected = shapes_of(model.state_dict())
-    check_shapes(path, expected, shapes_of(tensors), NEVER_RUN.__contains__)
-    check_kinds(path, model.state_dict(), tensors)
-    # A constant that a checkpoint converted to another type may have spoiled.
-    constant = {name: offset_index() for name in expected if name.endswith(WINDOW_INDEX)}
-    used = {name: x for name, x in tensors.items() if name not in NEVER_RUN}
-    model.load_state_dict(used | constant, assign=True)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not name.startswith(("face_landback.", "face_segment.")))
-    return model.eval()
+    return _model_of(path, tensors, num_classes)
 
 
 def load_any_classes(path: Path) -> ORSANet:
     """Return `load_author_checkpoint` of a checkpoint with as many classes as its head has."""
-    head = read_tensors(path, HOLDERS, WHAT, WHERE).get("head.linear.weight")
-    return load_author_checkpoint(path, 8 if head is None or head.dim() != 2 else len(head))
+    tensors = read_tensors(path, HOLDERS, WHAT, WHERE)
+    head = tensors.get("head.linear.weight")
+    return _model_of(path, tensors, 8 if head is None or head.dim() != 2 else len(head))
+
+
+def _model_of(path: Path, tensors: dict[str, Tensor], num_classes: int) -> ORSANet:
+    with torch.device("meta"):  # names and shapes alone; the numbers are the checkpoint's
+        model = build_orsanet(num_classes, _size_of(path, tensors))
+    expected = model.state_dict()
+    check_tensors(path, expected, tensors, NEVER_RUN.__contains__)
+    used = {name: x for name, x in tensors.items() if name not in NEVER_RUN}
+    model.load_state_dict(used | offset_indices(expected), assign=True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith(FROZEN_NAMES))
+    return model.eval()
 
 
 def read_ir50(path: Path) -> dict[str, Tensor]:
@@ -76,10 +77,8 @@ def read_ir50(path: Path) -> dict[str, Tensor]:
     tensors = read_tensors(path, HOLDERS, IR50_WHAT, IR50_WHERE)
     with torch.device("meta"):
         state = IRBackbone().state_dict()
-    expected = shapes_of(state)
-    check_shapes(path, expected, shapes_of(tensors), lambda name: bool(IR50_UNUSED.match(name)))
-    check_kinds(path, state, tensors)
-    return {name: tensors[name] for name in expected}
+    check_tensors(path, state, tensors, lambda name: bool(IR50_UNUSED.match(name)))
+    return {name: tensors[name] for name in state}
 
 
 def _check_classes(path: Path, tensors: dict[str, Tensor], num_classes: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,8 +27,6 @@ Rows = NDArray[np.int64]
 class Batch:
     """A batch on the device of the model."""
 
-    rows: Rows
-    """(B,), which samples of the split."""
     images: Tensor
     """(B, 3, S, S), normalised by ImageNet's mean and deviation."""
     priors: Priors | None
@@ -66,7 +64,6 @@ class Deck:
         ways = torch.arange(len(rows), device=self.device), flipped.long()
         kind = torch.get_default_dtype()
         return Batch(
-            rows=rows,
             images=_normalised(images),
             priors=Priors(landmark[ways].to(kind), semantic[ways].to(kind)),
             labels=labels,
@@ -166,7 +163,7 @@ def changed(batch: Batch, changes: Changes, jitters: bool) -> Batch:
     images = _jittered(batch.images, changes) if jitters else batch.images
     erased = _erased(images, torch.from_numpy(changes.erased).to(images.device))
     images = erased.contiguous(memory_format=torch.channels_last)
-    return Batch(batch.rows, images, batch.priors, batch.labels, batch.soft_labels)
+    return replace(batch, images=images)
 
 
 def _erased(images: Tensor, boxes: Tensor) -> Tensor:

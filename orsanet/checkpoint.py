@@ -120,10 +120,10 @@ def resume(
             f"expected {dataset_key[:12]}; train anew without resume"
         )
     ours = plain_config(config)
-    for name in ours.keys() - set(FREE_FIELDS):
-        if state["config"].get(name) != ours[name]:
-            found = state["config"].get(name)
-            raise UsageError(f"{path}: found a run with {name} {found!r}, expected {ours[name]!r}")
+    for name, expected in ours.items():
+        found = state["config"].get(name)
+        if name not in FREE_FIELDS and found != expected:
+            raise UsageError(f"{path}: found a run with {name} {found!r}, expected {expected!r}")
     if trained_state(model).keys() != state["model"].keys():
         raise UsageError(f"{path}: found other tensors than the model has, expected its own")
     model.load_state_dict(state["model"], strict=False)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from occlufer.errors import UsageError
 
 from .losses import DAREForm
-from .model import IMAGE_SIZE_PX, SIZES, VIEW_PX, Ablation, LandmarkPrior, SemanticPrior, Size
+from .model import (
+    ABLATIONS,
+    IMAGE_SIZE_PX,
+    VIEW_PX,
+    Ablation,
+    LandmarkPrior,
+    SemanticPrior,
+    Size,
+)
 
 OptimizerName = Literal["adam", "sam"]
 Frozen = Literal["cached", "in_loop"]
@@ -46,7 +54,7 @@ class TrainConfig:
     """cached: priors are computed once; in_loop: in every pass, of the erased pictures, the frozen
     networks in training mode, as the released code does, to compare with."""
     image_size_px: int = IMAGE_SIZE_PX
-    """Side of the pictures in the cache; the backbone takes 112 of it."""
+    """Side of the pictures in the cache; the backbone takes them at 112 px."""
     optimizer: OptimizerName = "adam"
     """adam, or sam: sharpness-aware minimisation around Adam, two passes a step."""
     rho: float = 0.05
@@ -89,6 +97,7 @@ class TrainConfig:
         """Raise UsageError if a field is out of range."""
         for name, words in _WORDS.items():
             _check(name, getattr(self, name), getattr(self, name) in words, f"one of {words}")
+        _check("without", self.without, {*self.without} <= {*ABLATIONS}, f"some of {ABLATIONS}")
         for name in ("batch_size", "epochs", "image_size_px"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "1 or more")
         for name in ("ramp_steps", "warm_epochs", "seed", "threads", "dare_weight", "rho"):
@@ -126,13 +135,13 @@ FREE_FIELDS = (
 )
 
 _WORDS: dict[str, tuple[str, ...]] = {
-    "size": tuple(SIZES),
-    "semantic_prior": ("features", "maps"),
-    "landmark_prior": ("features", "points"),
-    "optimizer": ("adam", "sam"),
-    "dare_form": ("released", "paper"),
-    "frozen": ("cached", "in_loop"),
-    "precision": ("float32", "tf32", "bfloat16", "float16"),
+    "size": get_args(Size),
+    "semantic_prior": get_args(SemanticPrior),
+    "landmark_prior": get_args(LandmarkPrior),
+    "optimizer": get_args(OptimizerName),
+    "dare_form": get_args(DAREForm),
+    "frozen": get_args(Frozen),
+    "precision": get_args(Precision),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,14 @@ from occlufer.progress import progress
 from occlufer.schema import LABELS, SPLITS
 
 from .priors import FACE_SQUARE, FOREHEAD, Prior, both_ways
+from .shards import opened, row_picture, rows_of, shards_of
 
 log = logging.getLogger(__name__)
 
 VERSION = 4
 CACHE_NAME = "cache.json"
 COLUMNS = ("image", "label", "soft_label", "landmarks", "sha256")
-ROWS_AT_ONCE = 64
+PICTURES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -67,12 +66,15 @@ class Cache:
     """{"train": ..., "validation": ...}"""
 
 
-Priors = dict[str, Prior]
+# What the file of a cache tells of it beside the version.
+FACTS = ("key", "image_size_px", "priors")
+
+PriorsByName = dict[str, Prior]
 """{"semantic": ..., "landmark_features": ...}"""
 
 
 def prepare_cache(
-    dataset_folder: Path, cache_folder: Path, image_size_px: int, priors: Priors
+    dataset_folder: Path, cache_folder: Path, image_size_px: int, priors: PriorsByName
 ) -> Cache:
     """Return the cache of a published dataset, written anew unless the one there is of it.
 
@@ -80,7 +82,7 @@ def prepare_cache(
     of its mirror image. Raises MissingError if there is no dataset, UsageError with file and row if
     a sample cannot be read. Needs pyarrow and Pillow.
     """
-    shards = {split: _shards(dataset_folder, split) for split in SPLITS}
+    shards = {split: shards_of(dataset_folder, "default", split) for split in SPLITS}
     key = _key(dataset_folder, shards, image_size_px, priors)
     if _key_of(cache_folder) == key:
         return load_cache(cache_folder)
@@ -109,14 +111,27 @@ def load_cache(folder: Path) -> Cache:
     path = folder / CACHE_NAME
     if not path.is_file():
         raise MissingError(f"{folder}: found no {CACHE_NAME}, expected a prepared cache")
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    if facts.get("version") != VERSION:
-        raise UsageError(
-            f"{path}: found a cache of version {facts.get('version')}, expected {VERSION}; make it "
-            "anew from the dataset"
-        )
+    facts = _facts(path)
     splits = {split: _split(folder, split) for split in SPLITS}
     return Cache(facts["key"], facts["image_size_px"], facts["priors"], splits)
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """Return what the file of a cache tells of it; raises UsageError unless it is whole."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = facts["version"]
+        lacks = [name for name in FACTS if version == VERSION and name not in facts]
+    except (ValueError, LookupError, TypeError):
+        version, lacks = None, [*FACTS]
+    if lacks:
+        raise UsageError(f"{path}: found no cache that can be read, make it anew from the dataset")
+    if version != VERSION:
+        raise UsageError(
+            f"{path}: found a cache of version {version}, expected {VERSION}; make it anew from "
+            "the dataset"
+        )
+    return facts
 
 
 def _split(folder: Path, split: str) -> Split:
@@ -140,16 +155,9 @@ def _mapped(path: Path) -> NDArray[Any]:
     return array
 
 
-def _shards(folder: Path, split: str) -> list[Path]:
-    if not folder.is_dir():
-        raise MissingError(f"{folder}: found nothing, expected a published dataset folder")
-    paths = sorted((folder / "data").glob(f"{split}-*.parquet"))
-    if not paths:
-        raise MissingError(f"{folder}: found no data/{split}-*.parquet, expected at least one")
-    return paths
-
-
-def _key(folder: Path, shards: dict[str, list[Path]], image_size_px: int, priors: Priors) -> str:
+def _key(
+    folder: Path, shards: dict[str, list[Path]], image_size_px: int, priors: PriorsByName
+) -> str:
     """Return a hash of the lock, or of the shards where there is none, and of our settings."""
     settings = [VERSION, image_size_px, *(prior.key for prior in priors.values())]
     digest = hashlib.sha256(" ".join(map(str, settings)).encode())
@@ -171,15 +179,16 @@ def _key_of(cache_folder: Path) -> str | None:
 
 def _write_split(folder: Path, split: str, paths: list[Path], size: int) -> None:
     """Write all of a split but its priors."""
-    import pyarrow.parquet as pq
-
-    total = sum(pq.ParquetFile(path).metadata.num_rows for path in paths)
+    total = 0
+    for path in paths:
+        with opened(path) as shard:
+            total += shard.metadata.num_rows
     images = _opened(folder / f"{split}_images.npy", np.uint8, (total, size, size, 3))
     labels = np.empty(total, np.int64)
     soft_labels = np.empty((total, len(LABELS)), np.float32)
     landmarks = np.empty((total, 68, 2), np.float32)
     ids = []
-    for number, (where, row) in enumerate(_rows(paths)):
+    for number, (where, row) in enumerate(rows_of(paths, COLUMNS)):
         images[number], landmarks[number] = _picture(row, where, size)
         labels[number], soft_labels[number] = _labels(row, where)
         ids.append(row["sha256"])
@@ -196,9 +205,9 @@ def _write_prior(folder: Path, split: str, name: str, prior: Prior) -> None:
     landmarks = np.load(folder / f"{split}_landmarks.npy")
     shape = (len(images), 2, *prior.shape)
     written = _opened(folder / f"{split}_{name}.npy", np.float16, shape)
-    starts = range(0, len(images), ROWS_AT_ONCE)
+    starts = range(0, len(images), PICTURES_AT_ONCE)
     for start in progress(starts, len(starts), f"{split}: {prior.name}"):
-        rows = slice(start, start + ROWS_AT_ONCE)
+        rows = slice(start, start + PICTURES_AT_ONCE)
         written[rows] = both_ways(prior, np.array(images[rows]), landmarks[rows])
     written.flush()
 
@@ -217,38 +226,11 @@ def _opened(path: Path, kind: Any, shape: tuple[int, ...]) -> Any:
     return array
 
 
-def _rows(paths: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every row with the words that name its place."""
-    import pyarrow.parquet as pq
-
-    for path in paths:
-        file = pq.ParquetFile(path)
-        missing = set(COLUMNS) - set(file.schema_arrow.names)
-        if missing:
-            raise UsageError(f"{path}: found no column {sorted(missing)}, expected {COLUMNS}")
-        number = 0
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(COLUMNS)):
-            for row in batch.to_pylist():
-                yield f"{path}, row {number}", row
-                number += 1
-
-
 def _picture(
     row: dict[str, Any], where: str, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return the `face_square` of a row; raises UsageError for one without a picture or face."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if row["image"] is None or row["image"]["bytes"] is None:
-        raise UsageError(
-            f"{where}: found no pixels, expected a picture; they stay with the source's holder, "
-            "`occlufer rebuild` takes them from your own copy"
-        )
-    try:
-        with Image.open(io.BytesIO(row["image"]["bytes"])) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGB")
-    except (UnidentifiedImageError, OSError, TypeError) as error:
-        raise UsageError(f"{where}: found no readable picture ({error})") from error
+    picture = row_picture(row, where)
     points = np.array(row["landmarks"], dtype=np.float32)
     if points.shape != (68, 2):
         raise UsageError(f"{where}: found landmarks {points.shape}, expected (68, 2)")

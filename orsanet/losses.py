@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +28,8 @@ class DARELoss(nn.Module):
 
     def __init__(self, form: DAREForm = "released") -> None:
         super().__init__()
-        if form not in ("released", "paper"):
-            raise ValueError(f"form {form!r} is not one of ('released', 'paper')")
+        if form not in get_args(DAREForm):
+            raise ValueError(f"form {form!r} is not one of {get_args(DAREForm)}")
         self.form = form
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .tensors import check_shapes, read_tensors, shapes_of
+from .tensors import check_tensors, read_tensors
 
 INPUT_PX = 112
 LANDMARKS = 68
@@ -136,6 +136,6 @@ def read_mobilefacenet(path: Path) -> MobileFaceNet:
     tensors = read_tensors(path, HOLDERS, WHAT, WHERE)
     with torch.device("meta"):  # names and shapes alone; the numbers are the checkpoint's
         model = MobileFaceNet()
-    check_shapes(path, shapes_of(model.state_dict()), shapes_of(tensors))
+    check_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors, assign=True)
     return model.requires_grad_(False).eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -12,19 +12,18 @@ from torch import Tensor, nn
 
 from .ir50 import IR50_STAGES, IRBackbone, Stage
 from .mcm import FusionForm, PyramidFusion
-from .mobilefacenet import MobileFaceNet
-from .priors import MAP_SIZE, PART_CHANNELS, POINT_CHANNELS
-from .segface import SegFace, build_segface
+from .mobilefacenet import FEATURE_CHANNELS, MobileFaceNet
+from .priors import GRID, PART_CHANNELS, POINT_CHANNELS, lapa_maps
+from .segface import INPUT_PX, STAGE4_CHANNELS, SegFace, build_segface
 from .ssgm import SPADEResidual
 
-GRID = 7
 IMAGE_SIZE_PX = 112
 # Under these names the frozen networks stand in the authors' checkpoints.
 FROZEN_NAMES = ("face_landback.", "face_segment.")
 # What changes in a batch norm that is in training mode, frozen or not.
 DRIFTING = (".running_mean", ".running_var", ".num_batches_tracked")
-# The side of the pictures that the frozen networks take.
-VIEW_PX = 224
+# The side of the pictures that the frozen networks take: SegFace's.
+VIEW_PX = INPUT_PX
 
 # How the backbone's map becomes 49 tokens. "view" is the released code's plain reshape, by which a
 # token holds neighbouring channels of the whole picture; in "places" it holds all channels of one
@@ -37,8 +36,14 @@ SemanticPrior = Literal["features", "maps"]
 LandmarkPrior = Literal["features", "points"]
 
 # Channels of each kind of prior: those of SegFace's fourth stage, of MobileFaceNet, and ours.
-SEMANTIC_CHANNELS: dict[SemanticPrior, int] = {"features": 1024, "maps": PART_CHANNELS}
-LANDMARK_CHANNELS: dict[LandmarkPrior, int] = {"features": 512, "points": POINT_CHANNELS}
+SEMANTIC_CHANNELS: dict[SemanticPrior, int] = {
+    "features": STAGE4_CHANNELS,
+    "maps": PART_CHANNELS,
+}
+LANDMARK_CHANNELS: dict[LandmarkPrior, int] = {
+    "features": FEATURE_CHANNELS,
+    "points": POINT_CHANNELS,
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Sizes:
     token_layout: TokenLayout = "view"
 
 
-SIZES = {
+SIZES: dict[Size, Sizes] = {
     "demo": Sizes(
         depth=2,
         width=128,
@@ -85,8 +90,8 @@ SIZES = {
 
 # What Table 6 of the paper leaves out, one at a time; its fifth line, DARE, is a loss. Without
 # fusion, which is ours, landmarks have no say either: together with segmentation it leaves IR-50.
-ABLATIONS = ("segmentation", "cross_interaction", "multi_scale", "reintegration", "fusion")
 Ablation = Literal["segmentation", "cross_interaction", "multi_scale", "reintegration", "fusion"]
+ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
 
 
 def build_orsanet(
@@ -324,12 +329,13 @@ class ORSANet(nn.Module):
                 "build it with frozen_nets=True or give it cached priors"
             )
         if images.shape[1:] != (3, VIEW_PX, VIEW_PX):
-            raise ValueError(f"images: found {(*images.shape,)}, expected (B, 3, 224, 224)")
+            raise ValueError(
+                f"images: found {(*images.shape,)}, expected (B, 3, {VIEW_PX}, {VIEW_PX})"
+            )
         landmark = self.face_landback.features(_to_backbone(images))
         if self.semantic_prior == "features":
             return Priors(landmark, self.face_segment.stage4_features(images))
-        maps = self.face_segment(images).softmax(dim=1)
-        return Priors(landmark, F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE))
+        return Priors(landmark, lapa_maps(self.face_segment, images))
 
 
 def trained_state(model: nn.Module) -> dict[str, Tensor]:

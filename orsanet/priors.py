@@ -21,6 +21,10 @@ from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FaceParser, open_parse
 from occlufer.schema import FACE_PARTS, LANDMARK_MIRROR
 
 from .imagenet import by_imagenet
+from .mobilefacenet import FEATURE_CHANNELS, read_mobilefacenet
+from .mobilefacenet import INPUT_PX as MOBILEFACENET_PX
+from .segface import INPUT_PX as SEGFACE_PX
+from .segface import STAGE4_CHANNELS, SegFace, read_lapa
 
 Floats = NDArray[np.float32]
 Pictures = NDArray[np.uint8]
@@ -64,46 +68,48 @@ def built_in_maps() -> Prior:
 
 def segface_maps(weights: Path, device: torch.device) -> Prior:
     """Return SegFace's part maps, (11, 28, 28), of a user's LaPa checkpoint; raises as it reads."""
-    from .segface import read_lapa
-
     model = read_lapa(weights).to(device)
 
     @torch.inference_mode()
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
-        maps = model(normalised(pictures, 224).to(device)).softmax(dim=1)[:, :PART_CHANNELS]
-        return _numpy(F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE))
+        return _numpy(lapa_maps(model, normalised(pictures, SEGFACE_PX).to(device)))
 
     shape = (PART_CHANNELS, MAP_SIZE, MAP_SIZE)
     return Prior("part maps of SegFace", f"segface maps {file_sha256(weights)}", shape, compute)
 
 
+def lapa_maps(model: SegFace, images: Tensor) -> Tensor:
+    """Return LaPa's probabilities, averaged to (B, 11, 28, 28), of images (B, 3, 224, 224)."""
+    maps = model(images).softmax(dim=1)
+    return F.avg_pool2d(maps, maps.shape[-1] // MAP_SIZE)
+
+
 def segface_features(weights: Path, device: torch.device) -> Prior:
     """Return SegFace's fourth stage, (1024, 7, 7), of a user's checkpoint; raises as it reads."""
-    from .segface import read_lapa
-
     model = read_lapa(weights).to(device)
 
     @torch.inference_mode()
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
-        return _numpy(model.stage4_features(normalised(pictures, 224).to(device)))
+        return _numpy(model.stage4_features(normalised(pictures, SEGFACE_PX).to(device)))
 
     key = f"segface features {file_sha256(weights)}"
-    return Prior("features of SegFace's fourth stage", key, (1024, GRID, GRID), compute)
+    shape = (STAGE4_CHANNELS, GRID, GRID)
+    return Prior("features of SegFace's fourth stage", key, shape, compute)
 
 
 def mobilefacenet_features(weights: Path, device: torch.device) -> Prior:
     """Return MobileFaceNet's last map, (512, 7, 7), of a user's checkpoint; raises as it reads."""
-    from .mobilefacenet import read_mobilefacenet
-
     model = read_mobilefacenet(weights).to(device)
 
     @torch.inference_mode()
     def compute(pictures: Pictures, landmarks68: Floats) -> Floats:
         images = normalised(pictures, pictures.shape[1]).to(device)
-        return _numpy(model.features(F.interpolate(images, size=(112, 112))))
+        return _numpy(
+            model.features(F.interpolate(images, size=(MOBILEFACENET_PX, MOBILEFACENET_PX)))
+        )
 
     key = f"mobilefacenet {file_sha256(weights)}"
-    return Prior("features of MobileFaceNet", key, (512, GRID, GRID), compute)
+    return Prior("features of MobileFaceNet", key, (FEATURE_CHANNELS, GRID, GRID), compute)
 
 
 def landmark_points() -> Prior:
@@ -116,14 +122,14 @@ def landmark_points() -> Prior:
     )
 
 
-def point_maps(landmarks68: Floats, grid: int = GRID) -> Floats:
-    """Return the responses (B, 68, grid, grid) in [0, 1] of every cell to every landmark.
+def point_maps(landmarks68: Floats) -> Floats:
+    """Return the responses (B, 68, 7, 7) in [0, 1] of every cell of a grid to every landmark.
 
     exp(-d^2 / 2) with d the distance from the cell's centre in cells. `landmarks68` is float
     (B, 68, 2), x before y, as shares of the picture; points outside it are allowed.
     """
-    cells = np.arange(grid, dtype=np.float32) + np.float32(0.5)
-    offset = landmarks68.astype(np.float32)[..., None] * np.float32(grid) - cells
+    cells = np.arange(GRID, dtype=np.float32) + np.float32(0.5)
+    offset = landmarks68.astype(np.float32)[..., None] * np.float32(GRID) - cells
     response = np.exp(-(offset**2) / 2)
     return np.asarray(response[:, :, 1, :, None] * response[:, :, 0, None, :], dtype=np.float32)
 

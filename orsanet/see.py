@@ -27,9 +27,14 @@ def see(
     if points.shape != (68, 2):
         raise ValueError(f"landmarks68_px: found shape {points.shape}, expected (68, 2)")
     square, shares = face_square(picture.convert("RGB"), points, image_size_px)
-    pictures = square[None]
+    return see_square(square, shares)
+
+
+def see_square(square_rgb: NDArray[np.uint8], shares: NDArray[np.float32]) -> tuple[Tensor, Priors]:
+    """Return what `see` does, of what `face_square` has cut."""
+    pictures = square_rgb[None]
     landmark, semantic = (
         torch.from_numpy(prior.compute(pictures, shares[None]))
         for prior in (landmark_points(), built_in_maps())
     )
-    return normalised(pictures, image_size_px), Priors(landmark, semantic)
+    return normalised(pictures, len(square_rgb)), Priors(landmark, semantic)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from occlufer.errors import UsageError
 
 from .segface_decoder import FaceDecoder, PlaceCode
-from .swin import SWIN_B_STAGES, Swin, offset_index
-from .tensors import Shapes, check_kinds, check_shapes, read_tensors, shapes_of
+from .swin import SWIN_B_STAGES, Swin, offset_indices
+from .tensors import Shapes, check_tensors, read_tensors, shapes_of
 
 INPUT_PX = 224
+STAGE4_CHANNELS = SWIN_B_STAGES[-1].width
 # The class tokens in the order of the logits, by the names of the released checkpoints. Mind the
 # sides: CelebAMask-HQ's "right" is the person's own, LaPa's the picture's (see segface_parser).
 CELEBA_CLASSES = (
@@ -59,9 +60,8 @@ WHERE = (
     "the SegFace project publishes them, see github.com/Kartik-3004/SegFace: "
     "swinb_celeba_224/model_299.pt or swinb_lapa_224/model_299.pt"
 )
-# These tell Swin-B with windows of 7 from every other backbone.
+# This tells Swin-B with windows of 7 from every other backbone.
 WINDOW_BIAS = ".attn.relative_position_bias_table"
-WINDOW_INDEX = ".attn.relative_position_index"
 
 
 class LinearMap(nn.Module):
@@ -132,13 +132,10 @@ def read_segface(path: Path) -> SegFace:
     num_classes = 19 if "face_decoder.neck_token.weight" in tensors else 11
     with torch.device("meta"):  # names and shapes alone; the numbers are the checkpoint's
         model = SegFace(num_classes)
-    expected = shapes_of(model.state_dict())
-    _check_backbone(path, expected, shapes_of(tensors))
-    check_shapes(path, expected, shapes_of(tensors))
-    check_kinds(path, model.state_dict(), tensors)
-    # A constant that a checkpoint converted to another type may have spoiled.
-    constant = {name: offset_index() for name in expected if name.endswith(WINDOW_INDEX)}
-    model.load_state_dict(tensors | constant, assign=True)
+    expected = model.state_dict()
+    _check_backbone(path, shapes_of(expected), shapes_of(tensors))
+    check_tensors(path, expected, tensors)
+    model.load_state_dict(tensors | offset_indices(expected), assign=True)
     return model.requires_grad_(False).eval()
 
 

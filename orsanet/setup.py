@@ -13,7 +13,7 @@ from occlufer.schema import LABELS
 
 from .author_checkpoint import read_ir50
 from .config import TrainConfig, with_priors_at_hand
-from .data import CACHE_NAME, Cache, Priors, load_cache, prepare_cache
+from .data import CACHE_NAME, Cache, PriorsByName, load_cache, prepare_cache
 from .mobilefacenet import read_mobilefacenet
 from .model import LANDMARK_CHANNELS, SEMANTIC_CHANNELS, ORSANet, build_orsanet
 from .priors import (
@@ -80,14 +80,23 @@ def _refuse_unread(config: TrainConfig) -> None:
 
 
 def _as_cached(config: TrainConfig, cache: Cache) -> TrainConfig:
-    """Return the config with the kinds of priors that a cache has, by their channels."""
+    """Return the config with the kinds of priors that a cache has, by their channels.
+
+    Raises UsageError for a cache without MobileFaceNet's features where it runs in the loop.
+    """
     split = next(iter(cache.splits.values()))
+    kinds = {count: kind for kind, count in LANDMARK_CHANNELS.items()}
+    landmark = kinds.get(split.landmark_features.shape[2], config.landmark_prior)
+    if config.frozen == "in_loop" and landmark != "features":
+        raise UsageError(
+            f"{config.data}: found {cache.priors['landmark_features']}, expected the cache of a "
+            "MobileFaceNet for frozen = 'in_loop'"
+        )
     semantic = {count: kind for kind, count in SEMANTIC_CHANNELS.items()}
-    landmark = {count: kind for kind, count in LANDMARK_CHANNELS.items()}
     return replace(
         config,
         semantic_prior=semantic.get(split.semantic.shape[2], config.semantic_prior),
-        landmark_prior=landmark.get(split.landmark_features.shape[2], config.landmark_prior),
+        landmark_prior=landmark,
     )
 
 
@@ -131,12 +140,12 @@ def fresh_model(config: TrainConfig) -> ORSANet:
     return model
 
 
-def _priors(config: TrainConfig, device: torch.device) -> Priors:
+def _priors(config: TrainConfig, device: torch.device) -> PriorsByName:
     """Return the priors of a settled config."""
     return {
         "semantic": _semantic(config, config.segface, device),
         "landmark_features": landmark_points()
-        if config.mobilefacenet is None or config.landmark_prior == "points"
+        if config.mobilefacenet is None
         else mobilefacenet_features(config.mobilefacenet, device),
     }
 
@@ -154,11 +163,6 @@ def _check(config: TrainConfig, cache: Cache) -> None:
         raise UsageError(
             f"{config.data}: found pictures of {cache.image_size_px} px, "
             f"expected {config.image_size_px} (image_size_px)"
-        )
-    if config.frozen == "in_loop" and config.landmark_prior != "features":
-        raise UsageError(
-            f"{config.data}: found {cache.priors['landmark_features']}, expected the cache of a "
-            "MobileFaceNet for frozen = 'in_loop'"
         )
     wanted = prior_channels(config)
     for name, split in cache.splits.items():

@@ -6,7 +6,7 @@ Liu et al., "Swin Transformer", ICCV 2021, version 1. The tensors are named as i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,8 @@ PATCH_PX = 4
 WINDOW = 7
 # Stochastic depth of the last block, as torchvision's swin_b has it; the first has none.
 DROP_RATIO = 0.5
+# How the name of a window's `offset_index` ends.
+INDEX_NAME = ".attn.relative_position_index"
 # What keeps places apart that share a window only because the map was rolled.
 APART = -100.0
 
@@ -179,6 +181,14 @@ def offset_index() -> Tensor:
     places = torch.stack([y, x]).flatten(1)
     dy, dx = (places[:, :, None] - places[:, None, :] + WINDOW - 1).unbind(0)
     return (dy * (2 * WINDOW - 1) + dx).flatten()
+
+
+def offset_indices(names: Iterable[str]) -> dict[str, Tensor]:
+    """Return those tensors of a checkpoint's names that are a constant of the network.
+
+    One that was converted to another type may have spoiled them.
+    """
+    return {name: offset_index() for name in names if name.endswith(INDEX_NAME)}
 
 
 def apart_after_roll(H: int, W: int, shift: int, device: torch.device) -> Tensor:

@@ -68,16 +68,24 @@ def load_safely(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def check_shapes(
+def check_tensors(
     path: Path,
-    expected: Shapes,
-    found: Shapes,
+    expected: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
     ignored: Callable[[str], bool] = lambda name: False,
 ) -> None:
     """Raise UsageError for the first tensor that is missing, of another shape, or one too many.
 
-    Names that `ignored` holds for may be there or not.
+    And for one of whole numbers where fractions are due. Names that `ignored` holds for may be
+    there or not.
     """
+    _check_shapes(path, shapes_of(expected), shapes_of(found), ignored)
+    _check_kinds(path, expected, found)
+
+
+def _check_shapes(
+    path: Path, expected: Shapes, found: Shapes, ignored: Callable[[str], bool]
+) -> None:
     for name, shape in expected.items():
         if name not in found:
             raise UsageError(f"{path}: found no tensor {name}, expected it with shape {shape}")
@@ -88,8 +96,7 @@ def check_shapes(
             raise UsageError(f"{path}: found the tensor {name}, expected none of this name")
 
 
-def check_kinds(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raise UsageError for a tensor of whole numbers where fractions are due."""
+def _check_kinds(path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     for name, tensor in expected.items():
         if tensor.is_floating_point() and not found[name].is_floating_point():
             raise UsageError(

@@ -25,7 +25,7 @@ from occlufer.schema import LABELS
 from .batches import Batch, Deck, Rows, changed, drawn_changes, epoch_rows, plain_batches
 from .checkpoint import BEST_NAME, LAST_NAME, Progress, resume, save_checkpoint
 from .config import TrainConfig
-from .data import Cache
+from .data import CACHE_NAME, Cache
 from .losses import DARELoss, LabelSmoothingLoss
 from .memory import keep_freed_memory
 from .metrics import accuracy, confusion_matrix, macro_f1
@@ -102,7 +102,14 @@ def baseline_train(config: TrainConfig) -> TrainResult:
 
 
 def make_cache(config: TrainConfig) -> Cache:
-    """Return the cache of config.data with its priors, made in config.out if it is not there."""
+    """Return the cache of config.data with its priors, made in config.out if it is not there.
+
+    Raises UsageError for data that are a cache themselves.
+    """
+    if (config.data / CACHE_NAME).is_file():
+        raise UsageError(
+            f"{config.data}: found a cache, expected a published dataset to make one of"
+        )
     return opened_cache(settled(config), device_of(config.device), ALONE)
 
 
@@ -119,6 +126,8 @@ def prepared(config: TrainConfig, processes: Processes = ALONE) -> Run:
     set_products(config.precision)
     if device.type == "cpu":
         keep_freed_memory()
+    if processes.first and not config.resume:
+        refuse_stopped_run(config.out)  # before its cache is replaced by another dataset's
     cache = opened_cache(config, device, processes)
     train, validation = (Deck(cache.splits[name], device) for name in ("train", "validation"))
     torch.manual_seed(config.seed)
@@ -144,12 +153,19 @@ def _begun(
     scale: LossScale,
     key: str,
 ) -> Progress:
-    """Return how far the run has come, and make its folder ready for what comes now."""
+    """Return how far the run has come, and make its folder ready for what comes now.
+
+    Raises UsageError for a run that has more epochs than the config.
+    """
     done = Progress()
     if config.resume:
         done = resume(config.out / LAST_NAME, model, adam, scale.state, config, key)
+    if len(done.history) > config.epochs:
+        raise UsageError(
+            f"{config.out}: found a run of {len(done.history)} epochs, expected {config.epochs} or "
+            "fewer; take another --out, or delete it"
+        )
     if processes.first and not config.resume:
-        refuse_stopped_run(config.out)
         clear(config.out)
     elif processes.first and len(done.history) < config.epochs:
         reopen(config.out)
@@ -218,9 +234,10 @@ def _entry(run: Run, epoch: int, confusion: NDArray[np.int64], seconds: float) -
 
 
 def evaluate(model: nn.Module, deck: Deck, processes: Processes = ALONE) -> NDArray[np.int64]:
-    """Return the confusion matrix of a model on every sample of a split, in float32.
+    """Return the confusion matrix of a model on every sample of a split, (8, 8) int64.
 
-    Frozen networks that train beside it see the pictures themselves, as the released code has it.
+    Rows are labels, columns predictions; the model runs in float32. Frozen networks that train
+    beside it see the pictures themselves, as the released code has it.
     """
     model.eval()
     in_loop = getattr(model, "frozen_nets_train", False)

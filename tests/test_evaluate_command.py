@@ -211,6 +211,9 @@ def too_few(pictures):
 def fails(pictures):
     return 1 / 0
 
+def leaves(pictures):
+    raise SystemExit(7)
+
 def no_shares(pictures):
     return [[0.5] * 8] * len(pictures)
 """
@@ -246,6 +249,8 @@ def test_a_function_of_one_s_own_is_asked_for_every_face(
         ("mine:no_shares", "expected one of anger, disgust"),
         ("mine:too_few", "found 1 answers, expected "),
         ("mine:fails", "mine:fails: the function failed (division by zero)"),
+        ("mine:leaves", "mine:leaves: the function failed (7)"),
+        ("leaving:guess", "leaving:guess: found no such function (8)"),
         (":guess", ":guess: found no such function"),
     ],
 )
@@ -253,6 +258,7 @@ def test_a_function_that_answers_otherwise_is_one_line(
     built: BuildSummary, tmp_path: Path, run_cli: Run, function: str, message: str
 ) -> None:
     (tmp_path / "mine.py").write_text(FUNCTIONS, encoding="utf-8")
+    (tmp_path / "leaving.py").write_text("raise SystemExit(8)", encoding="utf-8")
     done = run_cli("evaluate", function, "--data", built.out, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
@@ -340,7 +346,7 @@ def test_another_network_or_none_is_one_line(
     ("arguments", "status", "message"),
     [
         (["nowhere.csv"], 3, "nowhere.csv: no such file"),
-        (["mine.csv", "--data", "nowhere"], 3, "found no validation-*.parquet"),
+        (["mine.csv", "--data", "nowhere"], 3, "nowhere: found nothing, expected a published"),
         (["mine.csv", "--subset", "nothing"], 3, "found no test-*.parquet"),
         (["."], 3, "found nothing, expected the checkpoint of a run"),
     ],
@@ -362,6 +368,38 @@ def test_what_is_not_there_is_one_line_and_nothing_is_written(
     assert len(done.stderr.splitlines()) == 1
     assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_what_is_left_is_of_one_evaluation_and_whole_once_there_are_figures(
+    built: BuildSummary,
+    validation: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table, out = write(tmp_path / "mine.csv", validation, second_wrong), tmp_path / "evaluation"
+    asked = ["evaluate", str(table), "--data", str(built.out), "--out", str(out)]
+    out.mkdir()
+    for name in ("features.png", "metrics.json"):
+        (out / name).write_text("of another model", encoding="utf-8")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("occlufer.evaluation_page.write_page", interrupted)
+    assert main(asked) == 130
+    assert "interrupted; run the same command again" in capsys.readouterr().err
+    assert not (out / "features.png").exists()
+    assert not (out / "metrics.json").exists()
+    monkeypatch.undo()
+    assert main(asked) == 0
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["model"] == "mine"
+
+
+def test_a_seed_below_zero_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "mine.csv", "--seed", "-1"])
+    assert "--seed: found '-1', expected a whole number from 0 on" in capsys.readouterr().err
 
 
 def test_table_5_has_the_costs_that_were_measured_beside_the_paper_s(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from bad_bytes import chunk, ihdr
 from PIL import Image
 
 from occlufer.builders.synthetic import MEAN_FACE68
 from occlufer.errors import MissingError, UsageError
 from occlufer.orsanet.batches import Deck, changed, drawn_changes, epoch_rows, plain_batches
 from occlufer.orsanet.data import load_cache, prepare_cache
+from occlufer.orsanet.evaluation.faces import has_pictures, pictures_by_id, read_faces
 from occlufer.orsanet.priors import Prior, landmark_points, mirror_landmarks, point_maps
 
 SIZE = 32
@@ -36,6 +39,17 @@ def png(colour: tuple[int, int, int], mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), colour).convert(mode).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def gif() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(buffer, "GIF")
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it is 900 million pixels."""
+    return b"\x89PNG\r\n\x1a\n" + ihdr(30000, 30000) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 def rows(count: int, **changes: Any) -> list[dict[str, Any]]:
@@ -125,11 +139,65 @@ def test_a_broken_sample_is_named(tmp_path: Path, changes: dict[str, Any], messa
     assert not (tmp_path / "cache").exists()
 
 
+def made_a_cache(dataset: Path) -> None:
+    prepare_cache(dataset, dataset.with_name("cache"), SIZE, PRIORS)
+
+
+def asked_about(dataset: Path) -> None:
+    list(read_faces(dataset, split="train"))
+
+
+READERS = pytest.mark.parametrize("read", [made_a_cache, asked_about])
+Read = Callable[[Path], None]
+
+
+@READERS
+@pytest.mark.parametrize("picture", [b"no picture", gif(), bomb()], ids=["none", "GIF", "bomb"])
+def test_a_picture_that_no_build_publishes_is_not_decoded(
+    tmp_path: Path, read: Read, picture: bytes
+) -> None:
+    changed = rows(1, image={"bytes": picture, "path": None})
+    with pytest.raises(UsageError, match=r"parquet, row 0: found no readable picture \("):
+        read(write_dataset(tmp_path / "set", changed))
+
+
+@READERS
+def test_a_row_without_pixels_says_how_to_get_them(tmp_path: Path, read: Read) -> None:
+    with pytest.raises(UsageError, match=r"row 0: found no pixels.*occlufer rebuild"):
+        read(write_dataset(tmp_path / "set", rows(1, image=None)))
+
+
+@READERS
+def test_a_shard_of_an_index_says_that_it_has_no_pictures(tmp_path: Path, read: Read) -> None:
+    index = [{k: v for k, v in row.items() if k != "image"} for row in rows(1)]
+    with pytest.raises(UsageError, match=r"parquet: found no column \['image'\].*occlufer rebuild"):
+        read(write_dataset(tmp_path / "set", index))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        made_a_cache,
+        asked_about,
+        lambda dataset: has_pictures(dataset, "default", "train"),
+        lambda dataset: pictures_by_id(dataset, "default", "train", {f"{0:064x}"}),
+    ],
+    ids=["cache", "faces", "has pictures", "pictures"],
+)
+@pytest.mark.parametrize("kept", [0, 100], ids=["empty", "cut"])
+def test_a_shard_cut_short_is_named(tmp_path: Path, read: Read, kept: int) -> None:
+    dataset = write_dataset(tmp_path / "set", rows(2))
+    shard = dataset / "data/train-00000-of-00001.parquet"
+    shard.write_bytes(shard.read_bytes()[:kept])
+    with pytest.raises(UsageError, match=r"train-00000-of-00001\.parquet: found no shard"):
+        read(dataset)
+
+
 def test_missing_column_folder_and_shards_are_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="found nothing, expected a published dataset"):
         prepare_cache(tmp_path / "none", tmp_path / "cache", SIZE, PRIORS)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MissingError, match=r"found no data/train-\*\.parquet"):
+    with pytest.raises(MissingError, match=r"data: found no train-\*\.parquet"):
         prepare_cache(tmp_path / "empty", tmp_path / "cache", SIZE, PRIORS)
     with pytest.raises(MissingError, match=r"found no cache\.json"):
         load_cache(tmp_path / "empty")
@@ -156,12 +224,6 @@ def test_other_weights_of_a_prior_are_another_cache(tmp_path: Path) -> None:
     first = prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
     other = PRIORS | {"semantic": replace(COLOURS, key="colours 2")}
     assert prepare_cache(dataset, tmp_path / "cache", SIZE, other).key != first.key
-
-
-def test_a_row_without_pixels_says_how_to_get_them(tmp_path: Path) -> None:
-    dataset = write_dataset(tmp_path / "set", rows(1, image=None))
-    with pytest.raises(UsageError, match=r"row 0: found no pixels.*occlufer rebuild"):
-        prepare_cache(dataset, tmp_path / "cache", SIZE, PRIORS)
 
 
 def test_a_batch_is_mirrored_with_its_priors_and_erased_without(tmp_path: Path) -> None:

@@ -36,6 +36,13 @@ def test_onnx_gives_torchs_logits_for_other_batches(
     with torch.no_grad():
         expected = model(images, priors).numpy()
     np.testing.assert_allclose(session.run(None, fed)[0], expected, atol=1e-4)
+    good = path.read_bytes()
     monkeypatch.setattr(export, "AGREEMENT", 0.0)
-    with pytest.raises(OccluferError, match="away from torch's, expected 0e"):
-        export_onnx(model, path, some_priors(2))
+    priors, drawn = some_priors(2), torch.get_rng_state()
+    with pytest.raises(OccluferError, match=r"demo\.onnx: found .*away from torch's, expected 0e"):
+        export_onnx(model, path, priors)
+    # The pictures that it checks by are the same every time, and take no number of the caller's.
+    assert torch.equal(torch.get_rng_state(), drawn)
+    # What fails the check takes nothing's place.
+    assert [one.name for one in tmp_path.iterdir()] == ["demo.onnx"]
+    assert path.read_bytes() == good

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from occlufer.orsanet.checkpoint import load_checkpoint
 from occlufer.orsanet.config import PRESETS, TrainConfig, config_from_preset
 from occlufer.orsanet.processes import Processes
 from occlufer.orsanet.setup import settled
-from occlufer.orsanet.train import baseline_train
+from occlufer.orsanet.train import baseline_train, make_cache
 from occlufer.schema import LABELS
 
 
@@ -238,6 +239,8 @@ def test_resuming_what_does_not_fit_is_refused(cache: Path, tmp_path: Path) -> N
     baseline_train(config(cache, tmp_path))
     with pytest.raises(UsageError, match="found a run with seed 3, expected 4"):
         baseline_train(replace(asked, seed=4))
+    with pytest.raises(UsageError, match=r"found a run with rho 0\.05, expected 1"):
+        baseline_train(replace(asked, seed=4, rho=1, learning_rate=0.1, decay=0.5))
     state = torch.load(tmp_path / "last.pt", weights_only=True)
     torch.save(state | {"dataset_key": "f" * 64}, tmp_path / "last.pt")
     with pytest.raises(UsageError, match="found a run on dataset ffffffffffff"):
@@ -245,6 +248,41 @@ def test_resuming_what_does_not_fit_is_refused(cache: Path, tmp_path: Path) -> N
     torch.save(state | {"labels": ["cat", "dog"]}, tmp_path / "last.pt")
     with pytest.raises(UsageError, match=r"found the classes \('cat', 'dog'\)"):
         baseline_train(asked)
+
+
+def test_a_run_is_not_resumed_to_fewer_epochs_than_it_has(cache: Path, tmp_path: Path) -> None:
+    baseline_train(config(cache, tmp_path, 2))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    shorter = replace(config(cache, tmp_path, 1), resume=True)
+    with pytest.raises(UsageError, match=r"found a run of 2 epochs, expected 1 or fewer.*--out"):
+        baseline_train(shorter)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_stopped_run_is_refused_before_its_cache_is_touched(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "metrics.jsonl").touch()
+
+    def replaced(*_: Any) -> Any:
+        raise AssertionError("the cache was opened")
+
+    monkeypatch.setattr(train, "opened_cache", replaced)
+    with pytest.raises(UsageError, match="found a run that was stopped"):
+        baseline_train(config(cache, tmp_path))
+
+
+def test_no_cache_is_made_of_a_cache(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="found a cache, expected a published dataset"):
+        make_cache(config(cache, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_frozen_networks_in_the_loop_want_the_cache_of_a_mobilefacenet(cache: Path) -> None:
+    weights = {"segface": Path("s.pt"), "mobilefacenet": Path("m.pth")}
+    asked = config_from_preset("released", cache, Path("out"), frozen="in_loop", **weights)
+    with pytest.raises(UsageError, match=r"found points, expected the cache of a MobileFaceNet"):
+        settled(asked)
 
 
 def test_a_cache_of_another_size_is_refused(cache: Path, tmp_path: Path) -> None:
@@ -276,13 +314,15 @@ def test_without_matplotlib_there_are_no_figures_but_a_line(
         ("seed", -1, "seed: found -1, expected 0 or more"),
         ("decay", 1.5, "decay: found 1.5, expected more than 0, at most 1"),
         ("erase_probability", 2, "erase_probability: found 2, expected 0 to 1"),
+        ("semantic_prior", "points", "semantic_prior: found 'points', expected one of ('features'"),
+        ("without", ("dare",), "without: found ('dare',), expected some of ('segmentation', "),
         ("ir50", Path("ir50.pth"), "ir50: found it with size 'demo', expected small, base or"),
         ("mobilefacenet", Path("m.pth"), "mobilefacenet: found it with landmark_prior 'points'"),
     ],
 )
 def test_values_out_of_range_are_refused(field: str, value: object, message: str) -> None:
     changed: dict[str, Any] = {field: value}
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=re.escape(message)):
         replace(TrainConfig(Path("data"), Path("out")), **changed)
 
 
@@ -346,6 +386,9 @@ def test_a_batch_that_processes_cannot_share_is_refused(cache: Path, tmp_path: P
         ("cut", UsageError, "train_semantic.npy: found a damaged array"),
         ("fewer", UsageError, "train_semantic.npy: found 15 samples, expected 16"),
         ("older", UsageError, "cache.json: found a cache of version 3, expected"),
+        ("half a text", UsageError, "cache.json: found no cache that can be read, make it anew"),
+        ("keyless", UsageError, "cache.json: found no cache that can be read, make it anew"),
+        ("a list", UsageError, "cache.json: found no cache that can be read, make it anew"),
     ],
 )
 def test_a_damaged_cache_is_named(
@@ -362,6 +405,12 @@ def test_a_damaged_cache_is_named(
         np.save(path, np.load(path)[:15])
     else:
         told = json.loads(facts.read_text(encoding="utf-8"))
-        facts.write_text(json.dumps({**told, "version": 3}), encoding="utf-8")
+        changed = {
+            "older": json.dumps({**told, "version": 3}),
+            "half a text": json.dumps(told)[:40],
+            "keyless": json.dumps({name: one for name, one in told.items() if name != "key"}),
+            "a list": json.dumps([told]),
+        }
+        facts.write_text(changed[damage], encoding="utf-8")
     with pytest.raises(error, match=message):
         baseline_train(config(folder, tmp_path / "out"))

@@ -41,6 +41,10 @@ def test_verifying_reads_every_tensor(tmp_path: Path, capsys: Capture) -> None:
     torch.save({"state_dict": state | {"conv1.bn.weight": torch.zeros(3)}}, path)
     assert cli.main(verify) == 2
     assert "found conv1.bn.weight with shape (3,), expected (64,)" in capsys.readouterr().err
+    quantised = {name: x.to(torch.int8) for name, x in state.items()}
+    torch.save({"state_dict": quantised}, path)
+    assert cli.main(verify) == 2
+    assert "of torch.int8, expected torch.float32" in capsys.readouterr().err
     assert cli.main(["weights", "verify", "yolo", "--weights-dir", str(tmp_path)]) == 2
     assert "found 'yolo', expected one of ir50" in capsys.readouterr().err
 

@@ -14,16 +14,15 @@ from ..model import (
     LANDMARK_CHANNELS,
     SEMANTIC_CHANNELS,
     Priors,
-    Size,
     build_orsanet,
 )
+from ..priors import GRID
 
 # Rethinking Occlusion in FER, MM '25, Table 5: ORSANet's row, digit for digit.
 PAPER = ("60.2", "6.9")
 # What the released model counts and no forward runs, author_checkpoint.NEVER_RUN, by shape: two
 # batch norms of 512, a linear layer from 512 x 7 x 7 to 512, a token of 512.
 NEVER_RUN = 2 * (512 + 512) + (512 * 512 * 7 * 7 + 512) + 512
-PRIOR_SIDE = 7
 FOOTNOTE = (
     "As published the count holds ir_back.output_layer and pyramid_fuse.cls_token, which no "
     "forward runs; a checkpoint of the authors carries them, ours leaves them out. Multiply-adds "
@@ -34,7 +33,7 @@ FOOTNOTE = (
 
 @dataclass(frozen=True)
 class Costs:
-    """What one size of ORSANet costs."""
+    """What ORSANet costs."""
 
     parameters: int
     """Trained, and used by a forward."""
@@ -43,12 +42,12 @@ class Costs:
     """Multiply-adds of a forward: half of the floating-point operations."""
 
 
-def costs_of(size: Size = "large") -> Costs:
-    """Return the measured costs of ORSANet of this size, 8 classes, the released priors."""
-    model = build_orsanet(num_classes=8, size=size, frozen_nets=False).eval()
+def measured() -> Costs:
+    """Return the measured costs of ORSANet, large, of 8 classes and with the released priors."""
+    model = build_orsanet(num_classes=8, size="large", frozen_nets=False).eval()
     priors = Priors(
-        torch.zeros(1, LANDMARK_CHANNELS["features"], PRIOR_SIDE, PRIOR_SIDE),
-        torch.zeros(1, SEMANTIC_CHANNELS["features"], PRIOR_SIDE, PRIOR_SIDE),
+        torch.zeros(1, LANDMARK_CHANNELS["features"], GRID, GRID),
+        torch.zeros(1, SEMANTIC_CHANNELS["features"], GRID, GRID),
     )
     # The fused kernels of attention are not counted on every device.
     plain = sdpa_kernel(SDPBackend.MATH)
@@ -60,7 +59,7 @@ def costs_of(size: Size = "large") -> Costs:
 
 def table_5() -> dict[str, Any]:
     """Return the rows of Table 5 that can be measured here, in millions and 10^9."""
-    found = costs_of()
+    found = measured()
     gmacs = found.macs / 1e9
     return {
         "table": 5,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,38 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from occlufer.errors import UsageError, one_line
-
 from ..export import INPUTS
 from ..imagenet import by_imagenet
 from ..model import IMAGE_SIZE_PX
 from ..see import see
-from .samples import paths_of
+from ..shards import ROWS_AT_ONCE, opened, row_picture, rows_of, shards_of
 
-ROWS_AT_ONCE = 32
-# Those that a build publishes: whoever made a dataset chooses no other decoder.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 Face = tuple[Any, Any]
 """A picture, PIL's RGB, and its 68 landmarks in its pixels, as the columns have them."""
 
 
 def read_faces(folder: Path, config: str = "default", split: str = "validation") -> Iterator[Face]:
     """Yield a split's faces in the order of `read_samples`; raises UsageError without pixels."""
-    import pyarrow.parquet as pq
-
-    for path in paths_of(folder, config, split):
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=["image", "landmarks", "sha256"]):
-                for row in batch.to_pylist():
-                    yield _face(path, row)
+    for where, row in rows_of(shards_of(folder, config, split), ("image", "landmarks")):
+        yield row_picture(row, where), row["landmarks"]
 
 
 def has_pictures(folder: Path, config: str, split: str) -> bool:
     """Return whether all samples of a split have their pixels, by what the shards' footers say."""
-    import pyarrow.parquet as pq
-
-    for path in paths_of(folder, config, split):
-        footer = pq.ParquetFile(path).metadata
+    for path in shards_of(folder, config, split):
+        with opened(path) as shard:
+            footer = shard.metadata
         for number in range(footer.num_row_groups):
             group = footer.row_group(number)
             columns = (group.column(i) for i in range(group.num_columns))
@@ -55,37 +43,17 @@ def pictures_by_id(
     folder: Path, config: str, split: str, wanted: Collection[str]
 ) -> dict[str, bytes]:
     """Return {sha256: encoded picture} of those samples of a split that have pixels."""
-    import pyarrow.parquet as pq
-
     found: dict[str, bytes] = {}
-    for path in paths_of(folder, config, split):
-        with pq.ParquetFile(path) as file:
-            if not wanted or "image" not in file.schema_arrow.names:
+    for path in shards_of(folder, config, split):
+        with opened(path) as shard:
+            if not wanted or "image" not in shard.schema_arrow.names:
                 continue
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=["image", "sha256"]):
+            for batch in shard.iter_batches(ROWS_AT_ONCE, columns=["image", "sha256"]):
                 for row in batch.to_pylist():
                     data = (row["image"] or {}).get("bytes")
                     if data is not None and row["sha256"] in wanted:
                         found[row["sha256"]] = data
     return found
-
-
-def _face(path: Path, row: dict[str, Any]) -> Face:
-    from PIL import Image, ImageOps
-
-    data = (row["image"] or {}).get("bytes")
-    if data is None:
-        raise UsageError(
-            f"{path}: found no pixels of {row['sha256']}, expected a dataset with its pictures; "
-            "`occlufer rebuild` brings them back"
-        )
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB"), row["landmarks"]
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(
-            f"{path}: found no picture of {row['sha256']} ({one_line(error)})"
-        ) from None
 
 
 def pictures_of(faces: Sequence[Face], side_px: int) -> Any:

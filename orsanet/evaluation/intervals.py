@@ -89,7 +89,8 @@ def over_trainings(right: Floats, sizes: Floats, seed: int = 0) -> Interval:
     LEAST_TRAININGS, or LEAST_GROUPS.
     """
     trainings, groups = right.shape
-    rng = np.random.default_rng(seed)
+    # Not the numbers that draw the groups: the two would go together.
+    rng = np.random.default_rng([seed, 1])
     drawn = []
     for weights in _weights_of(groups, seed):
         picks = rng.integers(0, trainings, (weights.shape[0], trainings))

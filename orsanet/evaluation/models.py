@@ -53,13 +53,13 @@ def function_model(name: str) -> Model:
         sys.path.append(str(Path.cwd()))  # at the end: what is installed comes first
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever the module does
+    except (Exception, SystemExit) as error:  # whatever the module does
         raise UsageError(f"{name}: found no such function ({one_line(error)})") from None
 
     def ask(some: list[Face]) -> list[Any]:
         try:
             return list(function([picture for picture, _ in some]))
-        except Exception as error:  # it is not ours
+        except (Exception, SystemExit) as error:  # it is not ours
             raise UsageError(f"{name}: the function failed ({one_line(error)})") from None
 
     return Model(name, ask)

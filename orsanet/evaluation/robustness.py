@@ -20,7 +20,7 @@ Cover = Callable[[Face, np.random.Generator], Any]
 """Gives the picture of a face with something before it."""
 AS_THEY_ARE = "as they are"
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
-Look = Callable[[Any, Any], Any]
+Finder = Callable[[Any, Any], Any]
 """Gives the landmarks of a covered picture, from it and those of the bare face."""
 FOOTNOTE = (
     "Squares are of the picture, as in the released test, and lie anywhere in it, drawn from the "
@@ -42,14 +42,14 @@ def table_3(
     samples: Samples,
     faces: Callable[[], Iterable[Face]],
     covers: Mapping[str, Cover],
-    look: Look,
+    find: Finder,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Return the model's scores on the faces as they are and under each of `covers`.
 
-    `faces` gives them anew in the order of the samples; `look` finds landmarks on what is covered,
-    for models that see them. Each row has the scores and, beside the
-    faces as they are, what the accuracy gains (it is below zero), paired, with 95 % intervals.
+    `faces` gives them anew in the order of the samples; `find` finds landmarks on what is covered,
+    for models that see them. Each row has the scores and, beside the faces as they are, what the
+    accuracy gains (it is below zero), paired, with 95 % intervals.
     """
     whole = Samples(samples.ids, samples.labels, samples.groups, {"all": samples.slices["all"]})
     plain = predictions_of(model, whole, faces())
@@ -57,7 +57,7 @@ def table_3(
     for name, cover in covers.items():
         shown = covered(faces(), whole.ids, cover, seed)
         if model.sees_landmarks:
-            shown = ((picture, look(picture, bare)) for picture, bare in shown)
+            shown = ((picture, find(picture, bare)) for picture, bare in shown)
         found = predictions_of(model, whole, shown)
         gain = compare(whole, found, plain, seed)["slices"]["all"]["accuracy"]
         rows[name] = {**_scores(whole, found, seed), "gain": gain}

@@ -44,7 +44,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Look:
+class Attended:
     """Where a model looks on a face."""
 
     face_rgb: NDArray[np.uint8]
@@ -119,7 +119,7 @@ def attention_of_run(
         yield np.array(split.images[row]), maps[0].numpy()
 
 
-def looks_of_run(folder: Path, per_class: int) -> Iterator[Look]:
+def looks_of_run(folder: Path, per_class: int) -> Iterator[Attended]:
     """Yield where the run's model looks on the first faces of each class of its validation.
 
     Raises as `read_run` does.
@@ -134,7 +134,7 @@ def looks_of_run(folder: Path, per_class: int) -> Iterator[Look]:
         logits, maps = attention(run.model, batch.images, batch.priors)
         share, told = torch.softmax(logits[0], dim=0).max(dim=0)
         names = LABELS[labels[row]], LABELS[int(told)]
-        yield Look(np.array(split.images[row]), maps[0].numpy(), *names, float(share))
+        yield Attended(np.array(split.images[row]), maps[0].numpy(), *names, float(share))
 
 
 def _rows(run: Run, samples: Samples) -> Rows:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.errors import MissingError, UsageError
-from occlufer.lock import config_folder
+from occlufer.errors import MissingError
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
+
+from ..shards import rows_of, shards_of
 
 COLUMNS = (
     *("sha256", "label", "group", "face_found"),
@@ -65,29 +66,10 @@ def read_samples(folder: Path, config: str = "default", split: str = "validation
 
     Raises MissingError if there is none of that name, UsageError for a shard that is no dataset's.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = []
-    for path in paths_of(folder, config, split):
-        try:
-            rows += pq.read_table(path, columns=[*COLUMNS]).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise UsageError(f"{path}: found no shard of a dataset ({error})") from None
+    rows = [row for _, row in rows_of(shards_of(folder, config, split), COLUMNS)]
     if not rows:
         raise MissingError(f"{folder}: found no sample in {config}, {split}, expected some")
     return samples_of(rows)
-
-
-def paths_of(folder: Path, config: str, split: str) -> list[Path]:
-    """Return the shards of a split, in order; raises MissingError if there is none."""
-    place = folder / config_folder(config)
-    paths = sorted(place.glob(f"{split}-*.parquet"))
-    if not paths:
-        raise MissingError(
-            f"{place}: found no {split}-*.parquet, expected a split of a published dataset"
-        )
-    return paths
 
 
 def samples_of(rows: list[dict[str, Any]]) -> Samples:

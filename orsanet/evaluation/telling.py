@@ -15,7 +15,7 @@ from occlufer.schema import LABELS
 
 from ..attention import attention
 from ..data import face_square
-from ..see import see
+from ..see import see_square
 from .runs import asked_run
 
 
@@ -41,8 +41,8 @@ def teller(folder: Path) -> Tell:
     side_px = run.cache.image_size_px
 
     def tell(picture: Any, landmarks68_px: NDArray[np.float32]) -> Told:
-        square, _ = face_square(picture.convert("RGB"), landmarks68_px, side_px)
-        logits, maps = attention(run.model, *see(picture, landmarks68_px, side_px))
+        square, points = face_square(picture.convert("RGB"), landmarks68_px, side_px)
+        logits, maps = attention(run.model, *see_square(square, points))
         shares = torch.softmax(logits[0], dim=0).tolist()
         ordered = sorted(zip(LABELS, shares, strict=True), key=lambda pair: -pair[1])
         return Told(dict(ordered), square, maps[0].numpy())

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.errors import UsageError
-
 from ..checkpoint import LAST_NAME
 from ..config import TrainConfig, config_from_preset
 from ..metrics import Floats, Ids
@@ -69,7 +67,7 @@ def trained_table(
 
     Runs lie in `out`, a folder for preset and data, in it one for each; those that are there are
     gone on with, or taken as they are. `seed` is the bootstrap's. Raises UsageError for a run that
-    has more epochs than the budget.
+    has more epochs than the budget, for all have to be trained alike.
     """
     changes = {} if budget.epochs is None else {"epochs": budget.epochs}
     cache = make_cache(config_from_preset(budget.preset, data, out, **changes))
@@ -101,12 +99,7 @@ def trained_table(
 def _said_by_training(folder: Path, config: TrainConfig, samples: Samples) -> Predictions:
     """Return what a training says of the samples; it is gone on with if it was begun."""
     begun = (folder / LAST_NAME).is_file()
-    metrics = baseline_train(replace(config, out=folder, resume=begun)).metrics
-    if metrics["epochs"] != config.epochs:
-        raise UsageError(
-            f"{folder}: found a run of {metrics['epochs']} epochs, expected {config.epochs}, as "
-            "all have to be trained alike; take another --out, or delete it"
-        )
+    baseline_train(replace(config, out=folder, resume=begun))
     predictions, _ = answers_of_run(read_run(folder), samples)
     return predictions
 
