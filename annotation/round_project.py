@@ -11,6 +11,7 @@ from typing import Any
 
 from occlufer.config import BuildConfig
 from occlufer.errors import OccluferError
+from occlufer.replacing import replaced
 from occlufer.vote_log import ADJUDICATION, LABELLING, Project
 from occlufer.workspace import Workspace
 
@@ -134,7 +135,6 @@ def description(folder: Path, round_name: str) -> str:
     """Return the text by which a round's project is found again, different in every workspace."""
     path = folder / IDENTITY
     if not path.exists():
-        part = path.with_suffix(".part")
-        part.write_text(secrets.token_hex(8), encoding="utf-8")
-        part.replace(path)
+        with replaced(path) as part:
+            part.write_text(secrets.token_hex(8), encoding="utf-8")
     return f"Made by occlufer: {round_name} of workspace {path.read_text(encoding='utf-8')}"

@@ -17,8 +17,7 @@ from PIL import Image
 
 from occlufer.builders.dedup import Clusters, find_duplicates, hash_images
 from occlufer.builders.duplicates.blocks import block_difference
-from occlufer.builders.duplicates.clusters import limits
-from occlufer.builders.duplicates.edges import NAMES, first_alike, near_edges
+from occlufer.builders.duplicates.edges import NAMES, first_alike, limits_of, near_edges
 from occlufer.builders.hashes import grey_of
 from occlufer.builders.hashing.search import distances
 from occlufer.builders.hashing.views import small, thumbnail
@@ -69,7 +68,7 @@ def verified_pairs(faces: Sequence[Face]) -> dict[str, Any]:
     table = hash_images([face.data for face in faces], views=True)
     rows = np.flatnonzero(first_alike(table) == np.arange(len(table)))
     every = np.arange(len(table))
-    edges = near_edges(table, limits(settings), rows, np.ones(rows.size, dtype=bool), every)
+    edges = near_edges(table, limits_of(settings), rows, np.ones(rows.size, dtype=bool), every)
     greys = list(map_local(lambda face: small(grey_of(face.data)), faces, 0))
 
     @cache

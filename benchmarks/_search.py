@@ -17,8 +17,7 @@ from _timing import Timed, median_wall_s, spread, spreads, timed
 from numpy.typing import NDArray
 
 from occlufer.builders.dedup import neighbours
-from occlufer.builders.duplicates.clusters import limits
-from occlufer.builders.duplicates.edges import near_edges
+from occlufer.builders.duplicates.edges import limits_of, near_edges
 from occlufer.builders.hashing.hash_table import SHAPES, HashTable
 from occlufer.config import DedupConfig
 
@@ -187,7 +186,7 @@ def one_more() -> dict[str, Any]:
     table = HashTable(**{name: words(shape) for name, shape in SHAPES.items()})
     among, new = np.arange(TABLE_ROWS + 1), np.zeros(TABLE_ROWS + 1, dtype=bool)
     new[-1] = True
-    bits = limits(DedupConfig())
+    bits = limits_of(DedupConfig())
     near_edges(table.rows(slice(0, 1000)), bits, among[:1000], new[-1000:], among[:1000])
     runs = runs_of(lambda: near_edges(table, bits, among, new, among))
     return {

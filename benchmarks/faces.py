@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from occlufer.builders.covers import covers
 from occlufer.builders.detectors import Face, open_detector
-from occlufer.builders.faces import main_face
+from occlufer.builders.faces import by_importance
 from occlufer.builders.inspect import Inspected, InspectedFace, inspect_pictures
 from occlufer.builders.landmarks import first_landmarks
 from occlufer.builders.occlusion import occlusion
@@ -277,8 +277,8 @@ def speed(folder: Path, parsers: Parsers) -> dict[str, Any]:
 
 def _start(found: list[Face], image_rgb: NDArray[np.uint8]) -> Floats:
     height, width = image_rgb.shape[:2]
-    main = main_face(found, width, height)
-    points5 = () if main is None else main.points5_px
+    ranked = by_importance(found, width, height)
+    points5 = ranked[0].points5_px if ranked else ()
     start: Floats = first_landmarks(points5, (0, 0, width, height))
     return start
 

@@ -6,26 +6,28 @@ Why there are two kinds of edge: docs/decisions/0004-two-kinds-of-edge.md. `hash
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from occlufer.config import BuildConfig, DedupConfig
 from occlufer.damage import is_damage
+from occlufer.digest import file_sha256
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
-from occlufer.stages import Changes, FollowingStage, Update, fingerprint
+from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
 from .duplicates.arrivals import take_in
-from .duplicates.clusters import Clusters, cluster, find_duplicates, limits
+from .duplicates.clusters import Clusters, cluster, find_duplicates
+from .duplicates.edges import limits_of
 from .duplicates.follow import follow_changes
 from .duplicates.group_file import read_groups
-from .duplicates.sample_index import SampleIndex, open_index, open_known
+from .duplicates.kept_index import FOLDER, VERSION, most_followed, rules
+from .duplicates.sample_index import SampleIndex, open_index
 from .duplicates.samples import Sample, read_hashes, read_samples
 from .duplicates.verdicts import nearest_kin, result_of, verdict_of
 from .duplicates.worlds import verifier_of, world_of
@@ -34,17 +36,10 @@ from .hashing.search import neighbours
 
 __all__ = ["Clusters", "find_duplicates", "hash_images", "neighbours", "stage"]
 
-VERSION = 6
-
 log = logging.getLogger(__name__)
 AFTER = stages_before("dedup")
-FOLDER = "dedup"
 # An index of which more than half is of no sample any more is made anew.
 SPARE_ROWS = 1000
-# Changes of more samples than these, and than that share of them, are not followed one by one.
-FEW_SAMPLES = 100
-FEW_SHARE = 0.005
-Answer = TypeVar("Answer")
 
 
 def stage(config: BuildConfig) -> FollowingStage:
@@ -59,14 +54,8 @@ def stage(config: BuildConfig) -> FollowingStage:
 def params(settings: DedupConfig) -> dict[str, Any]:
     """Return the settings as JSON has them, the file of groups by its content."""
     path = settings.groups
-    sha256 = None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = None if path is None else file_sha256(path)
     return {"version": VERSION, **vars(settings), "groups": sha256, "keep": sorted(settings.keep)}
-
-
-def rules(workspace: Workspace, settings: DedupConfig) -> str:
-    """Return what edges depend on, beside the samples: by others they are searched anew."""
-    hashes = workspace.catalog.fingerprint("hashes")
-    return fingerprint(VERSION, vars(limits(settings)), hashes)[:12]
 
 
 # All samples --------------------------------------------------------------------------------------
@@ -117,7 +106,7 @@ def _all_samples(
     catalog = workspace.catalog
     sizes, rows = index.sizes()
     new_sizes, new = read_hashes(catalog, [image for image in images if image not in rows])
-    new_rows = take_in(index, new, limits(settings), workspace.engine.remote).tolist()
+    new_rows = take_in(index, new, limits_of(settings), workspace.engine.remote).tolist()
     sizes |= new_sizes
     rows |= dict(zip(new_sizes, new_rows, strict=True))
     passing = set(images)
@@ -168,11 +157,6 @@ def _warn_of_unknown(workspace: Workspace, named: set[str]) -> None:
 # A few of them ------------------------------------------------------------------------------------
 
 
-def most_followed(index: SampleIndex) -> int:
-    """Return of how many changes each is followed; beyond, all samples are worked through."""
-    return max(FEW_SAMPLES, int(FEW_SHARE * index.hashes.count))
-
-
 def follow(
     workspace: Workspace, changes: Changes, settings: DedupConfig, groups: Mapping[str, str]
 ) -> Update | None:
@@ -184,30 +168,6 @@ def follow(
                 return None
             with index.changing(changes.after):
                 return follow_changes(workspace, index, changes.images, settings, groups)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        log.warning("dedup: the index cannot be read: %s", error)
-        return None
-
-
-# What others ask ----------------------------------------------------------------------------------
-
-
-def ask_index(
-    workspace: Workspace, settings: DedupConfig, ask: Callable[[SampleIndex], Answer | None]
-) -> Answer | None:
-    """Return what `ask` finds in the index that the stage, by these settings, has left.
-
-    None if there is no such index, or it cannot be read: all had better be searched then.
-    """
-    mark = workspace.catalog.mark("dedup")
-    if mark is None:
-        return None
-    try:
-        folder, made_by = workspace.folder / FOLDER, rules(workspace, settings)
-        with open_known(folder, made_by, mark.state) as index:
-            return None if index is None else ask(index)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise

@@ -12,7 +12,7 @@ from occlufer.record import Result
 from occlufer.stages import ImageItem, ImageStage
 
 from .cut import cut_square, placement, square_around
-from .detectors import Detector, Face, open_detector
+from .detectors import Detect, Detector, Face, open_detector
 from .metadata import without_metadata
 from .pixels import Pixels, decode_rgb, encode_png, rounded_px
 from .regions import Points
@@ -51,10 +51,8 @@ def find_faces(item: ImageItem, detector: Detector, min_score: float, crop_margi
     """
     data = item.store.get(item.image)
     image_rgb = decode_rgb(data)
-    height, width = image_rgb.shape[:2]
-    faces = [face for face in detector.detect(image_rgb) if face.score >= min_score]
-    ranked = by_importance(faces, width, height)
-    main, others = (ranked[0] if ranked else None), ranked[1:]
+    found = faces_in(image_rgb, detector.detect, min_score)
+    main, others = (found[0] if found else None), found[1:]
     shift: Points = np.zeros(2, dtype=np.float32)
     scale = 1.0
     cut: list[int] = []
@@ -68,9 +66,11 @@ def find_faces(item: ImageItem, detector: Detector, min_score: float, crop_margi
     return Result(item.image, {**value, "cut": cut})
 
 
-def main_face(faces: list[Face], width: int, height: int) -> Face | None:
-    """Return the largest and most central face of a picture, None if there is none."""
-    return next(iter(by_importance(faces, width, height)), None)
+def faces_in(image_rgb: Pixels, detect: Detect, min_score: float = 0.0) -> list[Face]:
+    """Return the faces of a picture that score as much, the main face first."""
+    height, width = image_rgb.shape[:2]
+    faces = [face for face in detect(image_rgb) if face.score >= min_score]
+    return by_importance(faces, width, height)
 
 
 def by_importance(faces: list[Face], width: int, height: int) -> list[Face]:

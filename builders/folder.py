@@ -38,14 +38,7 @@ class FolderClusters:
         """Return it as JSON has it; a kept one may be in a related group as well."""
         stars: dict[int, list[dict[str, Any]]] = {}
         for i, drop in self.clusters.dropped.items():
-            row = {
-                "path": self.paths[i],
-                "view": drop.edge.view,
-                "seen": drop.seen,
-                "phash64_bits": drop.edge.bits64,
-                "phash256_bits": drop.edge.bits256,
-                "block_difference": round(drop.block_difference, 2),
-            }
+            row = {"path": self.paths[i], **drop.nearness()}
             stars.setdefault(drop.kept, []).append(row)
         return {
             "folder": str(self.folder),

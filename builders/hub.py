@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from occlufer.digest import file_sha256
-from occlufer.errors import GateError, MissingError, OccluferError, UsageError
-from occlufer.lock import INDEX, LOCK_NAME, Lock
+from occlufer.errors import GateError, MissingError, OccluferError, UsageError, one_line
+from occlufer.lock import INDEX, LOCK_NAME, Lock, check_published, write_lock
 
 from .publishing.columns import PIXELS
 from .publishing.documents import DOCUMENTS, write_documents
-from .publishing.shards import ROWS_PER_GROUP, write_rows
+from .publishing.shards import write_rows
 from .tombstones import TAKEDOWN_NAME, read_tombstones
 from .verify.files import is_within
+from .verify.schema import check_columns
+from .verify.shards import DamagedShardError, batches, read_schema, shards_of
 from .verify.verify import verify
 
 log = logging.getLogger(__name__)
@@ -68,7 +72,7 @@ def publish_folder(
     """
     if not REPOSITORY.fullmatch(repo_id):
         raise UsageError(f"--repo-id: found {repo_id!r}, expected ORG/NAME")
-    _check_there(folder)
+    check_published(folder)
     for path in (takedown, folder.resolve().with_name(TAKEDOWN_NAME)):
         if path is not None:
             _check_taken_down(folder, path)
@@ -80,13 +84,6 @@ def publish_folder(
     url = upload(copy, repo_id, public)
     shutil.rmtree(copy.folder)  # it would outlive pictures that are withdrawn later
     return told | {"url": url, "folder": None}
-
-
-def _check_there(folder: Path) -> None:
-    if not (folder / LOCK_NAME).is_file():
-        raise MissingError(
-            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
-        )
 
 
 def _check_taken_down(folder: Path, takedown: Path) -> None:
@@ -120,12 +117,13 @@ def public_copy(folder: Path) -> PublicCopy:
     """
     folder = folder.resolve()
     lock = _checked_lock(folder)
+    shards = _shards_with_pixels(lock)
     place = folder.with_name(f".{folder.name}.hub")
     shutil.rmtree(place, ignore_errors=True)
     for name in lock.files:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        if _has_pixels(name):
-            _write_without(folder / name, place / name)
+        if name in shards:
+            _write_without(folder / name, place / name, shards[name])
         else:
             shutil.copyfile(folder / name, place / name)
     lock = dataclasses.replace(
@@ -134,14 +132,14 @@ def public_copy(folder: Path) -> PublicCopy:
         files={name: file_sha256(place / name) for name in lock.files},
         sizes={name: (place / name).stat().st_size for name in lock.files},
     )
-    (place / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+    write_lock(place, lock)
     write_documents(place, lock)
-    return PublicCopy(place, lock, *_counted(place, lock))
+    return PublicCopy(place, lock, *_counted(place, shards))
 
 
 def _checked_lock(folder: Path) -> Lock:
     """Return the lock; raises unless every file is the one that it names."""
-    _check_there(folder)
+    check_published(folder)
     try:
         lock = Lock.from_text((folder / LOCK_NAME).read_text(encoding="utf-8"))
     except ValueError:
@@ -157,41 +155,47 @@ def _checked_lock(folder: Path) -> Lock:
     return lock
 
 
-def _has_pixels(name: str) -> bool:
-    return name.endswith(".parquet") and not name.startswith(f"{INDEX}/")
+def _shards_with_pixels(lock: Lock) -> dict[str, str]:
+    """Return {shard: its config} of all but the index; raises GateError if the lock is at odds."""
+    shards, wrong = shards_of(lock)
+    if wrong:
+        raise GateError(f"{wrong[0].line()}; build again")
+    return {shard.name: shard.config for shard in shards if shard.config != INDEX}
 
 
-def _write_without(source: Path, target: Path) -> None:
+def _write_without(source: Path, target: Path, config: str) -> None:
     """Write the shard anew, less the pixels that must not be passed on."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(source)
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for batch in file.iter_batches(ROWS_PER_GROUP):
-            for row in batch.to_pylist():
-                yield row if row["rights"] == PUBLISHABLE else row | {PIXELS: None}
-
-    write_rows(target, file.schema_arrow, rows())
+    with _readable(source):
+        check_columns(source, config)
+        found = chain.from_iterable(batches(source))
+        rows = (row if row["rights"] == PUBLISHABLE else row | {PIXELS: None} for row in found)
+        write_rows(target, read_schema(source), rows)
 
 
-def _counted(place: Path, lock: Lock) -> tuple[int, int]:
+def _counted(place: Path, shards: Iterable[str]) -> tuple[int, int]:
     """Return how many rows have pixels, and how many have none, as the files say.
 
     They are read once more: no mistake in writing them may pass pixels on.
     """
-    import pyarrow.parquet as pq
-
     counts = [0, 0]
-    for name in filter(_has_pixels, lock.files):
-        for batch in pq.ParquetFile(place / name).iter_batches(
-            ROWS_PER_GROUP, columns=[PIXELS, "rights"]
-        ):
-            for row in batch.to_pylist():
+    for name in shards:
+        with _readable(place / name):
+            for row in chain.from_iterable(batches(place / name, [PIXELS, "rights"])):
                 if (row[PIXELS] is not None) != (row["rights"] == PUBLISHABLE):
                     raise GateError(f"{place / name}: found pixels of {row['rights']} rows wrong")
                 counts[row[PIXELS] is None] += 1
     return counts[0], counts[1]
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise GateError if the block finds that a shard cannot be read to its end."""
+    try:
+        yield
+    except DamagedShardError as error:
+        raise GateError(
+            f"{path}: found no shard that can be read ({error}), expected one; build again"
+        ) from None
 
 
 # The upload ---------------------------------------------------------------------------------------
@@ -220,13 +224,15 @@ def upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
         if status == 401:
             raise MissingError(f"the Hub: refused the token, if there was one; {LOGIN}") from None
         if status in (403, 404):
-            raise UsageError(f"{repo_id}: the Hub refused ({status}): {_line(error)}") from None
-        raise OccluferError(f"{repo_id}: the Hub failed ({_line(error)}); {AGAIN}") from None
+            raise UsageError(f"{repo_id}: the Hub refused ({status}): {one_line(error)}") from None
+        raise OccluferError(f"{repo_id}: the Hub failed ({one_line(error)}); {AGAIN}") from None
     except OccluferError:
         raise
     except Exception as error:  # by its version the client speaks through one library or another
-        why = f" ({_line(error.__cause__)})" if error.__cause__ else ""
-        raise OccluferError(f"{repo_id}: the upload failed: {_line(error)}{why}; {AGAIN}") from None
+        why = f" ({one_line(error.__cause__)})" if error.__cause__ else ""
+        raise OccluferError(
+            f"{repo_id}: the upload failed: {one_line(error)}{why}; {AGAIN}"
+        ) from None
 
 
 def _upload(copy: PublicCopy, repo_id: str, public: bool) -> str:
@@ -261,6 +267,7 @@ def _check_remembered(api: Any, copy: PublicCopy, repo_id: str) -> None:
 
     with tempfile.TemporaryDirectory() as place:
         try:
+            # From the repository alone: what a cache holds may lack what was taken down since.
             path = api.hf_hub_download(
                 repo_id, TAKEDOWN_NAME, repo_type="dataset", local_dir=place, force_download=True
             )
@@ -286,7 +293,3 @@ def _move_tag(api: Any, repo_id: str, version: str, revision: str | None) -> Non
         if error.response is None or error.response.status_code != 404:
             raise
     api.create_tag(repo_id, tag=version, revision=revision, repo_type="dataset", exist_ok=True)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

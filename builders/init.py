@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -13,16 +12,26 @@ from statistics import median
 from typing import Any, TypeVar
 
 from occlufer.errors import MissingError, OccluferError, UsageError
+from occlufer.replacing import replaced
 from occlufer.schema import LABEL_SYNONYMS
 
 from .detection import datasets_in
 from .detectors import open_detector
-from .faces import main_face
-from .pixels import BadImageError, decode_rgb
+from .faces import faces_in
+from .pixels import BadImageError, decode_rgb, read_bytes
 from .sources import huggingface, image_folder, table
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
-from .sources.files import IMAGE_SUFFIXES, fault, folders, name_of, source_folder, walk
+from .sources.files import (
+    IMAGE_SUFFIXES,
+    fault,
+    folders,
+    is_system,
+    name_of,
+    source_folder,
+    walk,
+)
+from .sources.labels import quoted
 from .sources.row_facts import SPLIT_WORDS
 
 # Where half of the faces fill less of their picture than this, the pictures are photographs.
@@ -68,12 +77,11 @@ def write_config(paths: list[Path], config: Path, force: bool = False) -> list[t
     for path, what, kind, lines in found:
         name = _unique(path.stem if path.is_file() else path.resolve().name, names)
         place = _place(path, config.resolve().parent)
-        said = ["[[sources]]", f"kind = {_text(kind)}", f"name = {_text(name)}"]
-        said += [f"path = {_text(place)}", *lines]
+        said = ["[[sources]]", f"kind = {quoted(kind)}", f"name = {quoted(name)}"]
+        said += [f"path = {quoted(place)}", *lines]
         texts.append(f"# {what}\n" + "\n".join(said) + "\n")
-    part = config.with_name(f".{config.name}.part")
-    part.write_text("\n".join(texts), encoding="utf-8")
-    part.replace(config)
+    with replaced(config) as part:
+        part.write_text("\n".join(texts), encoding="utf-8")
     return [(path, what) for path, what, _, _ in found]
 
 
@@ -88,7 +96,7 @@ def _questions(kinds: list[str]) -> list[str]:
         return []
     asked = [terms for kind in kinds if (terms := ADAPTERS[kind].TERMS) is not None]
     lines = [f"# {terms.title}: {terms.licence}." for terms in asked]
-    accepted = ", ".join(map(_text, kinds))
+    accepted = ", ".join(map(quoted, kinds))
     lines += ["# Once you hold them under these terms, take the # off the next line."]
     return ["\n".join([*lines, f"# accept_terms = [{accepted}]", ""])]
 
@@ -148,13 +156,14 @@ def _image_folder(path: Path) -> Found | None:
     images = _spread_out(_images(path))
     if not images:
         return None
-    lines = _stated([partial(Path.read_bytes, image) for image in images])
+    lines = _stated([partial(read_bytes, image) for image in images])
     if path.name.lower() in SPLIT_WORDS:
-        lines.append(f"source_split = {_text(path.name)}")  # or a test would train
+        lines.append(f"source_split = {quoted(path.name)}")  # or a test would train
     classes = image_folder.detect(path)
     if classes is None:
         return path, "images without classes", "image_folder", [*lines, 'labels = "none"']
-    unknown = [name for name in folders(path) if name.lower() not in LABEL_SYNONYMS]
+    words = (name for name in folders(path) if not is_system(name))
+    unknown = [word for word in words if word.lower() not in LABEL_SYNONYMS]
     return path, classes, "image_folder", [*lines, *_label_map(unknown)]
 
 
@@ -199,7 +208,7 @@ def _stated(pictures: list[Callable[[], bytes]]) -> list[str]:
 def _label_map(words: list[str]) -> list[str]:
     if not words:
         return []
-    mapped = ", ".join(f'{_text(word)} = "unlabelled"' for word in words)
+    mapped = ", ".join(f'{quoted(word)} = "unlabelled"' for word in words)
     return [f"label_map = {{ {mapped} }}   # say what these are, or leave them unlabelled"]
 
 
@@ -230,8 +239,7 @@ def _content(pictures: list[Callable[[], bytes]]) -> str:
         except (OSError, BadImageError):
             continue  # the build will say what is wrong with it
         height, width = image_rgb.shape[:2]
-        face = main_face(detect(image_rgb), width, height)
-        if face is not None:
+        for face in faces_in(image_rgb, detect)[:1]:
             x0, y0, x1, y1 = face.box_xyxy_px
             ratios.append(max(x1 - x0, y1 - y0) / min(width, height))
     return "crop" if not ratios or median(ratios) >= CROP_FILL_RATIO else "photograph"
@@ -247,7 +255,3 @@ def _unique(name: str, taken: set[str]) -> str:
         candidate = f"{clean}_{number}"
     taken.add(candidate)
     return candidate
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)

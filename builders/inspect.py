@@ -14,7 +14,7 @@ from occlufer.engine import map_local
 
 from .covers import covers
 from .detectors import Detector, Face, open_detector
-from .faces import by_importance
+from .faces import faces_in
 from .landmarks import first_landmarks
 from .occlusion import extraneous_overlap, occlusion
 from .parser.parse import ParsedFace, Parsers, parse_faces
@@ -82,12 +82,7 @@ class Inspector:
 
     def _faces(self, image_rgb: Pixels) -> Iterator[InspectedFace]:
         height, width = image_rgb.shape[:2]
-        found = [
-            face
-            for face in self.detector.detect(image_rgb)
-            if face.score >= self.config.faces.min_score
-        ]
-        found = by_importance(found, width, height)
+        found = faces_in(image_rgb, self.detector.detect, self.config.faces.min_score)
         whole = (0.0, 0.0, float(width), float(height))
         faces = found or [Face(whole, (), 0.0)]
         starts = [first_landmarks(face.points5_px, face.box_xyxy_px) for face in faces]

@@ -10,11 +10,10 @@ from occlufer.page import legend, page, paragraph, pictures
 from occlufer.workspace import Workspace
 
 from .inspect import Inspected, surest_first
-from .overlay import PART_COLOURS, TYPE_COLOURS, bars, heat, part_map, photograph, regions
+from .overlay import PART_COLOURS, TYPE_COLOURS, Shares, bars, heat, part_map, photograph, regions
 from .parser.parse import ParsedFace
 from .parts import open_parsers, parse_one
 from .pixels import Pixels, decode_rgb, encode_png
-from .regions import Points
 
 FACES_SHOWN = 8
 # Types below this confidence are not worth a word.
@@ -73,7 +72,7 @@ def panels(image_rgb: Pixels, face: ParsedFace, told: Mapping[str, Any]) -> Pane
     ]
 
 
-def expression(shares: Mapping[str, float], square_rgb: Pixels, attention: Points) -> Panels:
+def expression(shares: Mapping[str, float], square_rgb: Pixels, attention: Shares) -> Panels:
     """Return where a model looks on its square of a face, (h, w) in [0, 1], and its shares."""
     label = next(iter(shares))
     return [

@@ -8,7 +8,6 @@ views, so that either may be a cut-out of the other.
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -17,18 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.config import BuildConfig, DedupConfig, LeaksConfig
+from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.pipeline import stages_before
 from occlufer.record import Reject, Result
+from occlufer.replacing import replaced
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
 from .folder import looks
 from .hashing.hash_table import HashTable, check_version, read_table, table_of, write_table
+from .hashing.kept import view_hashes
 from .leakage import leak_changes
 from .leakage.hits import Hit, NamedHashes, find_hits, known_hits, results_of
 from .leakage.leak_changes import AFTER
-from .leakage.leak_sets import FOLDER, all_sets, hashes, registered
+from .leakage.leak_sets import FOLDER, all_sets, registered
 from .sources import image_folder
 from .sources.adapters import ADAPTERS, recognised
 from .sources.entry import Entry
@@ -60,7 +62,7 @@ def params(config: BuildConfig) -> dict[str, Any]:
     files = {}
     for name, path in registered(config.workspace).items():
         check_version(path)
-        files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        files[name] = file_sha256(path)
     bits = {name: value for name, value in vars(config.leaks).items() if name != "action"}
     # What fails and what is only reported is found alike.
     drop = config.leaks.action == "drop"
@@ -77,7 +79,7 @@ def find_leaks(workspace: Workspace, state: str, settings: LeaksConfig) -> Itera
     passing = catalog.images_passing(AFTER)
     split = {result.image: result.value["split"] for result in catalog.results("split")}
     train = [image for image in passing if split[image] == "train"]
-    ours = NamedHashes(train, hashes(workspace, train))
+    ours = NamedHashes(train, view_hashes(catalog, train))
     found = find_hits(ours, all_sets(workspace, passing, set(train)), settings)
     _write_list(workspace, found)
     yield from results_of(workspace, passing, found, settings)
@@ -108,6 +110,7 @@ def follow(
     followed = leak_changes.follow(workspace, changes, settings, near)
     if followed is None:
         return None
+    _warn_of_uncompared(workspace)
     update, found = followed
     _write_list(workspace, found)
     return update
@@ -144,14 +147,12 @@ def check_leaks(workspace: Workspace, settings: LeaksConfig, exact: bool = False
 
 def _write_list(workspace: Workspace, found: dict[str, list[Hit]]) -> None:
     path = workspace.folder / LIST_NAME
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with replaced(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["record", "test_set", "test_picture", "view", "bits64", "bits256"])
         for image, rows in sorted(found.items()):
             record = workspace.catalog.owner(image).id
             writer.writerows([record, *hit.row] for hit in rows)
-    part.replace(path)
 
 
 # Test sets ----------------------------------------------------------------------------------------

@@ -142,27 +142,6 @@ _CODE = re.compile(r"(?:cc |creative commons )?by((?: (?:nc|nd|sa))*)(.*)")
 _WORDS = re.compile(r"(creative commons )?attribution((?: [a-z]+)*?)(?: licen[sc]e)?( v?\d.*)?")
 _VERSION = re.compile(r" v?(\d\.\d)(?: ([a-z]+))?(?: licen[sc]e)?")
 
-# By the numbers that Flickr gives in place of names; flickr.photos.licenses.getInfo answers them
-# too, and what it answers wins. 0 is all rights reserved.
-FLICKR_IDS = {
-    "1": "CC BY-NC-SA 2.0",
-    "2": "CC BY-NC 2.0",
-    "3": "CC BY-NC-ND 2.0",
-    "4": "CC BY 2.0",
-    "5": "CC BY-SA 2.0",
-    "6": "CC BY-ND 2.0",
-    "7": "No known copyright restrictions",
-    "8": "United States Government Work",
-    "9": "CC0 1.0",
-    "10": "Public Domain Mark",
-    "11": "CC BY 4.0",
-    "12": "CC BY-SA 4.0",
-    "13": "CC BY-ND 4.0",
-    "14": "CC BY-NC 4.0",
-    "15": "CC BY-NC-SA 4.0",
-    "16": "CC BY-NC-ND 4.0",
-}
-
 
 def read_rights(stated: str, licence: str) -> str:
     """Return one of schema.RIGHTS: what is `stated`, else what the licence allows.
@@ -223,11 +202,6 @@ def read_licence(text: str) -> Licence | None:
     if twice and not _by_name(line):
         return agreed(*twice.groups())
     return _by_name(line)
-
-
-def flickr_licence(number: str) -> Licence | None:
-    """Return the licence that Flickr has under a number; None for all rights reserved."""
-    return read_licence(FLICKR_IDS.get(number, ""))
 
 
 def _by_address(line: str) -> Licence | None:

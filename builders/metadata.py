@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from . import png
-from .jpeg import COMMENT, segments
+from .jpeg import segments
 from .pixels import FORMATS, ORIENTATION, decode_rgb, encode_png
 
 # What is needed to show the picture: size, pixels, palette, transparency, resolution, colours.
@@ -58,7 +58,7 @@ def _jpeg_kept(data: bytes) -> Iterator[bytes]:
 
 def _segment(kind: int, segment: bytes) -> bytes:
     """Return what may stay of a segment, its mark and length included."""
-    if kind == COMMENT or kind >= 0xF0:
+    if kind >= 0xF0:  # comments, and what nobody has given a meaning
         return b""
     if not 0xE0 <= kind <= 0xEF:
         return segment

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from occlufer.schema import REGIONS
 
@@ -13,6 +14,8 @@ from .parser.frames import cut_frame, to_frame
 from .parser.parse import ParsedFace
 from .pixels import Pixels
 from .regions import Points, region_weights
+
+Shares = NDArray[np.float32]
 
 PANEL_PX = 224
 PHOTOGRAPH_PX = 448
@@ -96,7 +99,7 @@ def regions(image_rgb: Pixels, face: ParsedFace, visible: Mapping[str, float]) -
     return drawn
 
 
-def heat(image_rgb: Pixels, shares: Points) -> Pixels:
+def heat(image_rgb: Pixels, shares: Shares) -> Pixels:
     """Return a picture (PANEL_PX, PANEL_PX, 3) with `shares` (h, w) in [0, 1] in colour over it."""
     size = (PANEL_PX, PANEL_PX)
     large = cv2.resize(image_rgb, size, interpolation=cv2.INTER_LINEAR)

@@ -7,7 +7,7 @@ of the class, or may still turn out to be, for nobody has labelled it yet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ def plan_table(
     table: Mapping[str, Sequence[Any]],
     quotas: Mapping[str, Mapping[str, int]],
     quota: str,
-    validating: Any = (),
+    validating: Collection[str] = (),
 ) -> Plan:
     """Return the plan for a table as assign_splits takes it; the class may be "unknown"."""
     classes, wanted = read_quotas(quotas)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, BuildConfig
 from occlufer.digest import file_sha256
 from occlufer.errors import GateError, naming
 from occlufer.label_account import read_account
-from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder, made_with
+from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder, made_with, write_lock
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
 from occlufer.schema import SPLITS
@@ -33,13 +33,13 @@ from .publishing.attribution import attribution_lines
 from .publishing.census import class_counts, label_givers, occlusion_counts, published, source_terms
 from .publishing.columns import Sample, features, index_features, index_row, row
 from .publishing.documents import DOCUMENTS, write_documents
-from .publishing.occlusion_lists import read_lists
-from .publishing.shards import shard_rows, write_rows
+from .publishing.occlusion_lists import OcclusionList, read_lists
+from .publishing.shards import shard_name, shard_rows, write_rows
 from .publishing.subsets import SPLIT, describe_subset, subset_samples
 from .publishing.swap import restore, swap_into_place
 from .takedown import params as takedown_params
 from .takedown import tombstones_of
-from .tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
+from .tombstones import Tombstones, write_bare
 
 VERSION = 4
 AFTER = stages_before("publish")
@@ -51,14 +51,14 @@ Tables = dict[str, dict[str, list[Sample]]]
 def stage(config: BuildConfig) -> SetStage:
     """Return the stage; it works again if the published folder is gone, incomplete or another."""
     # Read once: what is written is what the lock tells of, whatever is added meanwhile.
-    tombstones = tombstones_of(config)
-    pinned = lock_config(config, tombstones)
+    tombstones, lists = tombstones_of(config), read_lists(config.lists)
+    pinned = lock_config(config, tombstones, lists)
     params = {"version": VERSION, "name": config.out.name, "lock": pinned}
     return SetStage(
         "publish",
         AFTER,
         params,
-        partial(publish, config=config, pinned=pinned, tombstones=tombstones),
+        partial(publish, config=config, pinned=pinned, tombstones=tombstones, lists=lists),
         # An answer that changes no label still counts in the account of the labelling.
         watches=(VOTES,) if config.labels == "label_studio" else (),
         ready=partial(is_published, out=config.out),
@@ -66,7 +66,11 @@ def stage(config: BuildConfig) -> SetStage:
 
 
 def publish(
-    workspace: Workspace, config: BuildConfig, pinned: dict[str, Any], tombstones: Tombstones
+    workspace: Workspace,
+    config: BuildConfig,
+    pinned: dict[str, Any],
+    tombstones: Tombstones,
+    lists: Sequence[OcclusionList],
 ) -> Iterable[Result]:
     """Write the dataset folder anew and put it in the place of the former one.
 
@@ -92,9 +96,10 @@ def publish(
             tables = _tables(workspace)
             shards = _write_shards(fresh, tables, workspace)
             index = _write_index(fresh, tables, workspace)
-            taken_down = _write_tombstones(fresh, tombstones)
-            lock = _lock(fresh, workspace, config, pinned, tables, [*shards, *index, *taken_down])
-            (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+            taken_down = write_bare(fresh, tombstones)
+            files = [*shards, *index, *taken_down]
+            lock = _lock(fresh, workspace, config, pinned, lists, tables, files)
+            write_lock(fresh, lock)
             write_documents(fresh, lock)
             lock_sha256 = file_sha256(fresh / LOCK_NAME)
             swap_into_place(fresh, out)
@@ -136,7 +141,9 @@ def _later(out: Path, lock: Lock) -> list[str]:
     return [name for name in lock.files if (out / name).stat().st_mtime_ns > made_ns]
 
 
-def lock_config(config: BuildConfig, tombstones: Tombstones) -> dict[str, Any]:
+def lock_config(
+    config: BuildConfig, tombstones: Tombstones, lists: Iterable[OcclusionList]
+) -> dict[str, Any]:
     """Return what of the config decides the dataset's content: no path of this machine."""
     detector = open_detector(config.faces.detector, config.weights_dir)
     used = {"detector": detector.name, "detector_weights": detector.weights_sha256}
@@ -150,7 +157,7 @@ def lock_config(config: BuildConfig, tombstones: Tombstones) -> dict[str, Any]:
         "split": vars(config.split),
         "dedup": dedup_params(config.dedup),
         "leaks": leaks_params(config),
-        "lists": {one.name: one.sha256 for one in read_lists(config.lists)},
+        "lists": {one.name: one.sha256 for one in lists},
         **({} if taken_down is None else {"takedown": taken_down}),
         "sources": [
             {"kind": s.kind, "name": s.name}
@@ -178,9 +185,9 @@ def _annotation(config: BuildConfig) -> dict[str, Any]:
 def _tables(workspace: Workspace) -> Tables:
     """Return the samples of every split of every config, by hash, which mixes the classes."""
     catalog = workspace.catalog
-    tables: Tables = {"default": {split: [] for split in SPLITS}}
+    tables: Tables = {MAIN: {split: [] for split in SPLITS}}
     for image in catalog.images_passing(AFTER):
-        tables["default"][catalog.value("split", image)["split"]].append(Sample(image))
+        tables[MAIN][catalog.value("split", image)["split"]].append(Sample(image))
     subsets = subset_samples(workspace)
     return tables | {name: {SPLIT: samples} for name, samples in subsets.items()}
 
@@ -189,12 +196,11 @@ def _write_shards(fresh: Path, tables: Tables, workspace: Workspace) -> dict[str
     """Write every shard and return {file: its samples}."""
     written = {}
     for config_name, splits in tables.items():
-        folder = config_folder(config_name)
-        (fresh / folder).mkdir()
+        (fresh / config_folder(config_name)).mkdir()
         for split, samples in splits.items():
             shards = list(_shards(samples, workspace))
             for number, shard in enumerate(shards):
-                name = f"{folder}/{split}-{number:05d}-of-{len(shards):05d}.parquet"
+                name = shard_name(config_name, split, number, len(shards))
                 _write_shard(fresh / name, shard, workspace)
                 written[name] = shard
     return written
@@ -219,7 +225,7 @@ def _write_index(fresh: Path, tables: Tables, workspace: Workspace) -> list[str]
     for config, splits in tables.items():
         for split, samples in splits.items():
             rows.setdefault(split, []).extend((sample, (config, split)) for sample in samples)
-    names = {split: f"{INDEX}/{split}-00000-of-00001.parquet" for split in rows if rows[split]}
+    names = {split: shard_name(INDEX, split) for split in rows if rows[split]}
     schema = index_features().arrow_schema
     for split, name in names.items():
         made = (index_row(sample, place, workspace) for sample, place in rows[split])
@@ -227,30 +233,22 @@ def _write_index(fresh: Path, tables: Tables, workspace: Workspace) -> list[str]
     return list(names.values())
 
 
-def _write_tombstones(fresh: Path, tombstones: Tombstones) -> list[str]:
-    """Write the tombstones, hashes alone, if there are any, and return the name of their file."""
-    lines = tombstones.bare_lines()
-    if not lines:
-        return []
-    write_tombstones(fresh / TAKEDOWN_NAME, lines)
-    return [TAKEDOWN_NAME]
-
-
 def _lock(
     fresh: Path,
     workspace: Workspace,
     config: BuildConfig,
     pinned: dict[str, Any],
+    lists: Iterable[OcclusionList],
     tables: Tables,
-    shards: list[str],
+    files: list[str],
 ) -> Lock:
     """Return the lock, with the file of attributions written beside the shards."""
-    splits, subsets = tables["default"], {k: v[SPLIT] for k, v in tables.items() if k != "default"}
+    splits, subsets = tables[MAIN], {k: v[SPLIT] for k, v in tables.items() if k != MAIN}
     samples, in_subsets = [*chain(*splits.values())], [*chain(*subsets.values())]
     terms = source_terms(published(samples, in_subsets, workspace))
-    with (fresh / ATTRIBUTION_NAME).open("w", encoding="utf-8") as file:
+    with (fresh / ATTRIBUTION_NAME).open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(attribution_lines(terms, published(samples, in_subsets, workspace)))
-    names = [*shards, ATTRIBUTION_NAME]
+    names = [*files, ATTRIBUTION_NAME]
     return Lock(
         name=config.out.name,
         config=json.loads(json.dumps(pinned)),
@@ -258,7 +256,7 @@ def _lock(
         occlusion_counts=occlusion_counts(samples, workspace),
         subsets={
             one.name: describe_subset(subsets[one.name], one, workspace)
-            for one in read_lists(config.lists)
+            for one in lists
             if one.name in subsets
         },
         sources=terms,
@@ -267,7 +265,7 @@ def _lock(
         files={name: file_sha256(fresh / name) for name in names},
         sizes={name: (fresh / name).stat().st_size for name in names},
         shards=_shard_counts(
-            {k: list(v) for k, v in tables.items()} | _index_splits(tables), shards
+            {k: list(v) for k, v in tables.items()} | _index_splits(tables), files
         ),
     )
 

@@ -6,15 +6,15 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from occlufer.config import BuildConfig
-from occlufer.record import CONTENTS, Record, Reject, Result, image_key, image_sha256
+from occlufer.record import Record, Reject, Result, image_sha256
 from occlufer.schema import RIGHTS
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
+from .same_bytes import same_bytes
+
 VERSION = 1
 BLOCKED = "blocked"
-# More changes than these are not held in memory one by one.
-FEW_IMAGES = 10_000
 
 
 def stage(config: BuildConfig) -> FollowingStage:
@@ -22,7 +22,7 @@ def stage(config: BuildConfig) -> FollowingStage:
     return FollowingStage("rights", (), {"version": VERSION}, find_rights, follow)
 
 
-def find_rights(workspace: Workspace, state: str = "") -> Iterator[Result]:
+def find_rights(workspace: Workspace, state: str) -> Iterator[Result]:
     """Yield the `rights` of every image: the strictest that any holder of its bytes has.
 
     Nobody can tell which holder's copy is passed on. Blocked bytes are rejected, whoever holds them
@@ -37,13 +37,12 @@ def follow(workspace: Workspace, changes: Changes) -> Update | None:
 
     Whoever holds bytes, or blocks them, speaks for every image of them.
     """
-    if len(changes.images) > FEW_IMAGES:
+    images = same_bytes(changes.images)
+    if images is None:
         return None
     catalog = workspace.catalog
-    touched = {image_sha256(image) for image in changes.images}
-    images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
     held = catalog.holders_of(images)
-    blocked = _blocked(catalog.records_without_image(touched))
+    blocked = _blocked(catalog.records_without_image({*map(image_sha256, images)}))
     gone = {image for image, _ in catalog.values("rights", images - held.keys())}
     return Update(list(_rights(sorted(held.items()), blocked)), gone)
 

@@ -14,7 +14,7 @@ from occlufer.schema import SPLITS
 from occlufer.stages import SetStage
 from occlufer.workspace import Workspace
 
-from .leakage.hits import limits as leak_limits
+from .duplicates.edges import limits_of
 from .leakage.ties import tied_groups
 from .splitting.assign import assign_shares, assign_splits
 
@@ -31,7 +31,7 @@ def stage(config: BuildConfig) -> SetStage:
         "version": VERSION,
         "seed": config.seed,
         **vars(config.split),
-        "leaks": vars(leak_limits(config.leaks)),
+        "leaks": vars(limits_of(config.leaks)),
     }
     function = partial(split_samples, config=config)
     return SetStage("split", AFTER, params, function)

@@ -11,14 +11,17 @@ from typing import Any
 from occlufer.config import BuildConfig
 from occlufer.errors import UsageError
 from occlufer.pipeline import stages_before
-from occlufer.record import CONTENTS, Reject, Result, image_key, image_sha256
+from occlufer.record import Reject, Result, image_sha256
 from occlufer.stages import Changes, FollowingStage, Update
 from occlufer.workspace import Workspace
 
 from .hashing.hash_table import from_hex
+from .same_bytes import same_bytes
 from .tombstones import (
+    IMAGES_AT_ONCE,
     LIMITS,
     TAKEDOWN_NAME,
+    TAKEN_DOWN,
     Suspect,
     TakenDown,
     Tombstones,
@@ -30,10 +33,6 @@ VERSION = 1
 AFTER = stages_before("takedown")
 # What is known of an image once it can be compared.
 HASHED = ("faces", "hashes")
-TAKEN_DOWN = "taken_down"
-# More changes than these are not held in memory one by one; so many hashes are at a time.
-FEW_IMAGES = 10_000
-IMAGES_AT_ONCE = 10_000
 VIEWS = ("views64", "views256")
 
 log = logging.getLogger(__name__)
@@ -83,11 +82,10 @@ def find_taken_down(workspace: Workspace, state: str, tombstones: Tombstones) ->
 
 def follow(workspace: Workspace, changes: Changes, tombstones: Tombstones) -> Update | None:
     """Return what `find_taken_down` would change in its results now, None if these are many."""
-    if len(changes.images) > FEW_IMAGES:
+    images = same_bytes(changes.images)
+    if images is None:
         return None
     catalog = workspace.catalog
-    touched = {image_sha256(image) for image in changes.images}
-    images = {image_key(sha256, content) for sha256 in touched for content in CONTENTS}
     passing = catalog.passing_among(sorted(images), AFTER)
     gone = {image for image, _ in catalog.values("takedown", sorted(images - passing))}
     return Update(list(_results(workspace, sorted(passing), tombstones)), gone)
@@ -107,23 +105,35 @@ def warn_of_lost(workspace: Workspace, config: BuildConfig, tombstones: Tombston
 def _results(
     workspace: Workspace, images: Iterable[str], tombstones: Tombstones
 ) -> Iterator[Result]:
-    """Yield the results of images, which come in order: those of the same bytes side by side."""
-    rest = iter(images)
-    # Never cut between images of the same bytes: they are decided together.
-    groups = (list(same) for _, same in itertools.groupby(rest, key=image_sha256))
+    """Yield the results of images, which come in order."""
+    for image, hit in _decided(workspace, images, tombstones):
+        yield Result(image, {}, Reject(TAKEN_DOWN, hit.how) if hit else None)
+
+
+def taken_down(workspace: Workspace, tombstones: Tombstones) -> dict[str, TakenDown]:
+    """Return {image: why it must go} of all that have hashes and that the stage would reject."""
+    images = workspace.catalog.images_passing(HASHED)
+    return {image: hit for image, hit in _decided(workspace, images, tombstones) if hit}
+
+
+def _decided(
+    workspace: Workspace, images: Iterable[str], tombstones: Tombstones
+) -> Iterator[tuple[str, TakenDown | None]]:
+    """Yield (image, why it must go, if it must) of images, which come in order.
+
+    Those of the same bytes, side by side in that order, go together.
+    """
+    groups = (list(same) for _, same in itertools.groupby(images, key=image_sha256))
+    # Never cut between images of the same bytes.
     while groups_now := list(itertools.islice(groups, IMAGES_AT_ONCE)):
-        some = [image for same in groups_now for image in same]
-        found = taken_down(workspace, some, tombstones)
+        found = _named(workspace, [image for same in groups_now for image in same], tombstones)
         for same in groups_now:
             hit = next((found[image] for image in same if image in found), None)
-            reject = Reject(TAKEN_DOWN, hit.how) if hit else None
-            yield from (Result(image, {}, reject) for image in same)
+            yield from ((image, hit) for image in same)
 
 
-def taken_down(
-    workspace: Workspace, images: list[str], tombstones: Tombstones
-) -> dict[str, TakenDown]:
-    """Return {image: why it must go} of those of `images` that a tombstone names."""
+def _named(workspace: Workspace, images: list[str], tombstones: Tombstones) -> dict[str, TakenDown]:
+    """Return {image: why it must go} of those of `images` that a tombstone itself names."""
     if not tombstones:
         return {}
     found = hits(tombstones, suspects(workspace, images))

@@ -26,25 +26,25 @@ from occlufer.workspace import Workspace, held, open_built
 
 from .cut import CROP_PX, cut_out
 from .detectors import Detect, open_detector
-from .duplicates.clusters import Verifier, limits
-from .duplicates.edges import near_edges
-from .duplicates.stars import FAR_BITS256, FAR_SHARE
-from .faces import main_face
+from .duplicates.clusters import Verifier
+from .duplicates.edges import limits_of, near_edges
+from .duplicates.stars import are_copies
+from .faces import faces_in
 from .hashes import grey_of, look
 from .hashing.hash_table import ViewTable, joined_views
+from .hashing.kept import view_hashes
 from .hashing.resample import Grey
 from .hashing.views import View
-from .leakage.leak_sets import hashes
 from .metadata import without_metadata
 from .pixels import BadImageError, decode_rgb, encode_png, read_bytes
 from .takedown import (
     HASHED,
-    IMAGES_AT_ONCE,
     check_place,
     taken_down,
     tombstones_of,
 )
 from .tombstones import (
+    IMAGES_AT_ONCE,
     SHA256,
     Tombstone,
     Tombstones,
@@ -124,12 +124,8 @@ def _added(what: str, stone: Tombstone, known: Tombstones, workspace: Workspace 
 
 
 def named_by(workspace: Workspace, tombstones: Tombstones) -> list[str]:
-    """Return the records of all samples that the tombstones name, sorted."""
-    images = workspace.catalog.images_passing(HASHED)
-    found: set[str] = set()
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        found |= taken_down(workspace, images[start : start + IMAGES_AT_ONCE], tombstones).keys()
-    held_by = workspace.catalog.holders_of(sorted(found))
+    """Return the records of all samples that the tombstones take down, sorted."""
+    held_by = workspace.catalog.holders_of(sorted(taken_down(workspace, tombstones)))
     return sorted(record.id for records in held_by.values() for record in records)
 
 
@@ -266,10 +262,10 @@ def cut_of(data: bytes, detect: Detect, faces: FacesConfig) -> tuple[bytes | Non
     """
     image_rgb = decode_rgb(data)
     height, width = image_rgb.shape[:2]
-    found = [face for face in detect(image_rgb) if face.score >= faces.min_score]
-    face = main_face(found, width, height)
-    if face is None:
+    found = faces_in(image_rgb, detect, faces.min_score)
+    if not found:
         return None, False
+    face = found[0]
     crop, shift, scale = cut_out(image_rgb, face.box_xyxy_px, faces.crop_margin)
     side = CROP_PX / scale
     ends = np.minimum(shift + side, (width, height)) - np.maximum(shift, 0)
@@ -305,8 +301,7 @@ def _copies(
     files: list[bytes],
     settings: DedupConfig,
 ) -> Iterator[str]:
-    ours = hashes(workspace, images)
-    table = joined_views([ViewTable(ours.views64, ours.views256), theirs])
+    table = joined_views([view_hashes(workspace.catalog, images), theirs])
     places = np.arange(len(table))
     crops = {image: value["crop"] for image, value in workspace.catalog.values("faces", images)}
 
@@ -317,12 +312,10 @@ def _copies(
 
     difference = Verifier(grey, {})
     found: set[int] = set()
-    for edge in near_edges(table, limits(settings), places, places >= len(images), places):
+    for edge in near_edges(table, limits_of(settings), places, places >= len(images), places):
         low, high = sorted((edge.a, edge.b))
         if edge.of_a_part or not low < len(images) <= high or low in found:
             continue
-        # As duplicates are told, see stars.py.
-        share = FAR_SHARE if edge.bits256 > FAR_BITS256 else 1.0
-        if difference(edge) <= settings.block_difference * share:
+        if are_copies(edge, difference(edge), settings.block_difference):
             found.add(low)
     yield from (images[place] for place in sorted(found))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from occlufer.engine import map_local
-from occlufer.errors import GateError, MissingError
-from occlufer.lock import INDEX, LOCK_NAME
+from occlufer.errors import GateError
+from occlufer.lock import check_published
 from occlufer.workspace import Workspace
 
 from .hashes import Look, look
 from .pixels import BadImageError
 from .publishing.columns import PIXELS
-from .takedown import HASHED, IMAGES_AT_ONCE, taken_down
-from .tombstones import TAKEDOWN_NAME, Suspect, TakenDown, Tombstones, hits, read_tombstones
+from .takedown import taken_down
+from .tombstones import TAKEDOWN_NAME, TakenDown, Tombstones, read_tombstones
 from .verify.files import read_lock
 from .verify.schema import check_columns
 from .verify.shards import DamagedShardError, Row, Shard, batches, shards_of
+from .verify.takedown import Named
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,10 @@ class Found:
 
 
 def check_workspace(workspace: Workspace, tombstones: Tombstones) -> list[Found]:
-    """Return the records of all samples that have hashes and that a tombstone names."""
-    images = workspace.catalog.images_passing(HASHED)
-    found = []
-    for start in range(0, len(images), IMAGES_AT_ONCE):
-        named = taken_down(workspace, images[start : start + IMAGES_AT_ONCE], tombstones)
-        for image, records in sorted(workspace.catalog.holders_of(sorted(named)).items()):
-            found += [_found(record.id, named[image]) for record in records]
+    """Return the records of all samples that have hashes and that a tombstone takes down."""
+    named = taken_down(workspace, tombstones)
+    held_by = workspace.catalog.holders_of(sorted(named))
+    found = [_found(one.id, named[image]) for image, held in held_by.items() for one in held]
     return sorted(found, key=lambda one: one.where)
 
 
@@ -51,10 +48,7 @@ def check_folder(folder: Path, tombstones: Tombstones, workers: int = 0) -> list
 
     Raises MissingError if there is no dataset, GateError if it cannot be read to its end.
     """
-    if not (folder / LOCK_NAME).is_file():
-        raise MissingError(
-            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
-        )
+    check_published(folder)
     lock, faults = read_lock(folder)
     if lock is None:
         raise GateError(faults[0].line())
@@ -88,37 +82,3 @@ def _look(item: tuple[str, Shard, Row]) -> tuple[str, Shard, Row, Look | None]:
         return where, shard, row, None if data is None else look(data)
     except BadImageError as error:
         raise GateError(f"{where}: found {error}, expected a picture that decodes") from None
-
-
-class Named:
-    """The rows of a published folder that tombstones name; takes them while they pass by."""
-
-    def __init__(self, tombstones: Tombstones) -> None:
-        """Begin without a row."""
-        self._search = partial(hits, tombstones)
-        self._empty = not tombstones
-        self._where: list[str] = []
-        self._suspects: list[Suspect] = []
-        self._found: list[tuple[str, TakenDown]] = []
-
-    def add(self, row: Row, shard: Shard, where: str, seen: Look | None) -> None:
-        """Take a row, of the index too, and what was seen of its picture."""
-        if self._empty:
-            return
-        names = ("sha256", "source_sha256") if shard.config == INDEX else ("sha256",)
-        files = tuple(str(row[name]) for name in names if row.get(name))
-        urls = (str(row["url"]),) if shard.config == INDEX and row.get("url") else ()
-        self._where.append(where)
-        self._suspects.append(Suspect(files, urls, None if seen is None else seen.hashes))
-        if len(self._where) >= IMAGES_AT_ONCE:
-            self._search_all()
-
-    def found(self) -> list[tuple[str, TakenDown]]:
-        """Return (place, why it must go) of all rows that are named, in the order of rows."""
-        self._search_all()
-        return self._found
-
-    def _search_all(self) -> None:
-        found = self._search(self._suspects)
-        self._found += [(self._where[i], hit) for i, hit in sorted(found.items())]
-        self._where, self._suspects = [], []

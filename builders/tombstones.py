@@ -21,17 +21,23 @@ from typing import Any
 
 import numpy as np
 
+from occlufer.config import LeaksConfig
 from occlufer.errors import UsageError
+from occlufer.replacing import replaced
 
-from .duplicates.edges import Edge, Limits, edges_between
+from .duplicates.edges import Edge, edges_between, in_words, limits_of
 from .hashing.hash_table import VERSION, Hashes, ViewTable, from_hex, in_hex
 from .hashing.views import HASHED
 from .web.address import web_address
 from .web.errors import FetchError
 
 TAKEDOWN_NAME = "takedown.jsonl"
+# The reason for which what a tombstone names is left out, wherever that is.
+TAKEN_DOWN = "taken_down"
 NO_PART = -1
-LIMITS = Limits(10, 56, NO_PART)
+LIMITS = replace(limits_of(LeaksConfig()), part_bits256=NO_PART)
+# Of so many pictures hashes are held in memory at a time.
+IMAGES_AT_ONCE = 10_000
 SHA256, HEX = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]+")
 REASON = re.compile(r"[\w-]{1,40}|")
 # Hex digits of the two hashes of all views.
@@ -64,6 +70,8 @@ class Tombstone:
 
     def covers(self, other: Tombstone) -> bool:
         """Return whether all that the other one finds is found by this one."""
+        if other.pictures and self.hashes != other.hashes:
+            return False
         parts = ("sha256", "url_sha256", "pictures")
         return all({*getattr(other, part)} <= {*getattr(self, part)} for part in parts)
 
@@ -190,17 +198,16 @@ def _named(tombstones: Tombstones, suspect: Suspect) -> TakenDown | None:
 
 def _near(tombstones: Tombstones, hashes: list[Mapping[str, Hashes]]) -> dict[int, TakenDown]:
     """Return {position: the nearest tombstone} of pictures that are near one in some view."""
-    table = view_table([views_of(one) for one in hashes])
+    table = _table([one["views64"] for one in hashes], [one["views256"] for one in hashes])
     nearest: dict[int, Edge] = {}
     for edge in edges_between(table, tombstones.views, LIMITS):
         best = nearest.setdefault(edge.a, edge)
         if (edge.bits256, edge.bits64, edge.b) < (best.bits256, best.bits64, best.b):
             nearest[edge.a] = edge
-    return {a: TakenDown(tombstones.holders[e.b], _nearness(e)) for a, e in nearest.items()}
-
-
-def _nearness(edge: Edge) -> str:
-    return f"view {edge.view}: phash64 {edge.bits64} bits, phash256 {edge.bits256} bits"
+    return {
+        a: TakenDown(tombstones.holders[e.b], in_words(e.view, e.bits64, e.bits256))
+        for a, e in nearest.items()
+    }
 
 
 def views_of(hashes: Mapping[str, Hashes]) -> Views:
@@ -210,11 +217,14 @@ def views_of(hashes: Mapping[str, Hashes]) -> Views:
 
 def view_table(pictures: Sequence[Views]) -> ViewTable:
     """Return the table of these pictures that a search takes."""
-    many, views = len(pictures), len(HASHED)
     words64 = [from_hex(views64) for views64, _ in pictures]
-    words256 = [from_hex(views256) for _, views256 in pictures]
+    return _table(words64, [from_hex(views256) for _, views256 in pictures])
+
+
+def _table(words64: Sequence[Hashes], words256: Sequence[Hashes]) -> ViewTable:
+    many, views = len(words64), len(HASHED)
     return ViewTable(
-        np.asfortranarray(np.array(words64, dtype=np.uint64).reshape(many, views)),
+        np.array(words64, dtype=np.uint64).reshape(many, views),
         np.array(words256, dtype=np.uint64).reshape(many, views, 4),
     )
 
@@ -238,7 +248,7 @@ def read_tombstones(path: Path) -> Tombstones:
     a picture back.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors put a mark before the first line
     except FileNotFoundError:
         return Tombstones()
     except (OSError, UnicodeDecodeError) as error:
@@ -258,19 +268,27 @@ def read_tombstones(path: Path) -> Tombstones:
 def write_tombstones(path: Path, lines: Iterable[str]) -> None:
     """Put a file of these lines in the place of the former one, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
+    with replaced(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())  # what was taken down cannot be looked at again
-    part.replace(path)
 
 
-def check_reason(reason: str) -> str:
-    """Return the reason; raises UsageError if it is more than a word."""
+def write_bare(folder: Path, tombstones: Tombstones) -> list[str]:
+    """Write tombstones, hashes alone, beside what is published, and return the file's name.
+
+    Without any there is neither.
+    """
+    lines = tombstones.bare_lines()
+    if lines:
+        write_tombstones(folder / TAKEDOWN_NAME, lines)
+    return [TAKEDOWN_NAME] if lines else []
+
+
+def check_reason(reason: str) -> None:
+    """Raise UsageError for a reason that is more than a word."""
     if not REASON.fullmatch(reason):
         raise UsageError(f"--reason: found {reason!r}, expected one word, and no name of a person")
-    return reason
 
 
 def _stone(line: str, place: str) -> Tombstone:

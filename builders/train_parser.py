@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import sys
 from pathlib import Path
 
+from occlufer.digest import file_sha256
 from occlufer.errors import OccluferError
 
 from .parser.built_in import save_weights
+from .parser.pasted import read_templates
 from .parser.provenance import CURVES_NAME, DATA_NAME, data_lines, draw_curves
 from .parser.teacher import read_faces
 from .parser.training import LOG_NAME, ParserTraining, train_parser
@@ -39,14 +40,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def _train(run: ParserTraining) -> None:
     faces = read_faces(run.data)
+    templates = read_templates(run.data, held_out=False)
     run.out.mkdir(parents=True, exist_ok=True)
     with (run.out / DATA_NAME).open("w", encoding="utf-8") as file:
         file.writelines(data_lines(*faces, run.data))
-    net = train_parser(run)
+    net = train_parser(run, faces[0], templates)
     weights = run.out / WEIGHTS_NAME
     save_weights(net, weights)
     draw_curves(run.out / LOG_NAME, run.out / CURVES_NAME)
-    print(f"{weights}: sha256 {hashlib.sha256(weights.read_bytes()).hexdigest()}")
+    print(f"{weights}: sha256 {file_sha256(weights)}")
 
 
 if __name__ == "__main__":

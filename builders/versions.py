@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import MissingError, UsageError
-from occlufer.lock import LOCK_NAME
+from occlufer.lock import MAIN, check_published
 from occlufer.schema import LABELS
 
 from .publishing.columns import PIXELS
@@ -122,16 +122,16 @@ def _columns(version: Mapping[str, Sample]) -> set[str]:
 
 def read_version(folder: Path) -> dict[str, Sample]:
     """Return {sha256: sample} of a published folder's default config."""
-    if not (folder / LOCK_NAME).is_file():
-        raise MissingError(
-            f"{folder}: found no {LOCK_NAME}, expected the folder that `occlufer build` publishes"
-        )
+    check_published(folder)
     lock, faults = read_lock(folder)
     if lock is None:
         raise UsageError(f"{folder}: {faults[0].line()}")
+    shards, wrong = shards_of(lock)
+    if wrong:  # the samples of a shard that is passed over would pass for removed, too
+        raise UsageError(f"{folder}: {wrong[0].line()}")
     found: dict[str, Sample] = {}
-    for shard in shards_of(lock)[0]:
-        if shard.config == "default":
+    for shard in shards:
+        if shard.config == MAIN:
             path = folder / shard.name
             if not path.is_file():  # its samples would pass for removed
                 raise MissingError(f"{path}: no such file, expected the shard that the lock names")

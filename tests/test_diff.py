@@ -213,6 +213,16 @@ def test_a_shard_that_cannot_be_read_is_named(first: Path, second: Path) -> None
         diff(first, second)
 
 
+def test_a_shard_of_another_name_is_no_change(first: Path, second: Path) -> None:
+    (second / TRAIN).rename(second / "data/train.parquet")
+    told = json.loads((second / "occlu_fer.lock").read_text(encoding="utf-8"))
+    for part in ("files", "sizes"):
+        told[part]["data/train.parquet"] = told[part].pop(TRAIN)
+    (second / "occlu_fer.lock").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"shard name: found data/train\.parquet"):
+        diff(first, second)
+
+
 def test_a_shard_that_is_missing_is_no_change(first: Path, second: Path) -> None:
     (second / VALIDATION).unlink()
     with pytest.raises(MissingError, match=r"validation-.*no such file, expected the shard"):

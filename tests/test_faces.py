@@ -17,7 +17,7 @@ from PIL import Image
 
 from occlufer.builders.cut import CROP_PX, cut_out, cut_square
 from occlufer.builders.detectors import YUNET_FILES, Detector, Face, open_detector
-from occlufer.builders.faces import find_faces, main_face
+from occlufer.builders.faces import by_importance, faces_in, find_faces
 from occlufer.builders.pixels import decode_rgb
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.errors import MissingError, UsageError
@@ -186,15 +186,15 @@ def test_the_main_face_does_not_depend_on_the_detector_s_order(
 ) -> None:
     faces = [face(box, score=0.5 + i / 10) for i, box in enumerate(boxes)]
     shuffled = draw.sample(faces, len(faces))
-    assert main_face(shuffled, 150, 150) == main_face(faces, 150, 150)
+    assert by_importance(shuffled, 150, 150)[0] == by_importance(faces, 150, 150)[0]
 
 
 def test_the_main_face_is_large_and_central() -> None:
     small, large = face((70, 70, 80, 80)), face((50, 50, 100, 100))
     corner, centre = face((0, 0, 50, 50)), face((50, 50, 100, 100))
-    assert main_face([small, large], 150, 150) is large
-    assert main_face([corner, centre], 150, 150) is centre
-    assert main_face([], 150, 150) is None
+    assert by_importance([small, large], 150, 150)[0] is large
+    assert by_importance([corner, centre], 150, 150)[0] is centre
+    assert by_importance([], 150, 150) == []
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path) -> None:
@@ -227,16 +227,14 @@ def test_a_real_face_is_found_where_it_is(detector: str, request: pytest.Fixture
     real = request.getfixturevalue("real_data")
     opened = open_detector(detector, real / "weights")
     pixels = decode_rgb((real / "clean/astronaut.png").read_bytes())
-    main = main_face(opened.detect(pixels), pixels.shape[1], pixels.shape[0])
-    assert main is not None
+    main = faces_in(pixels, opened.detect)[0]
     # Eileen Collins' face in the 512 x 512 picture, read off by eye.
     assert np.allclose(main.box_xyxy_px, (175, 70, 275, 195), atol=28)
     left, right, nose, *mouth = main.points5_px
     assert left[0] < nose[0] < right[0]
     assert all(y > nose[1] for _, y in mouth)
     half = pixels[::2, ::2]
-    smaller = main_face(opened.detect(np.ascontiguousarray(half)), 256, 256)
-    assert smaller is not None
+    smaller = faces_in(np.ascontiguousarray(half), opened.detect)[0]
     assert np.allclose(np.array(smaller.box_xyxy_px) * 2, main.box_xyxy_px, atol=25)
 
 
@@ -245,8 +243,7 @@ def test_the_detector_of_the_package_finds_drawn_faces_where_they_are() -> None:
     hits = 0
     for subject in range(12):
         drawn = draw_face(FacePlan("neutral", subject, subject))
-        main = main_face(detect(drawn.image_rgb), 224, 224)
-        if main is not None:
+        for main in faces_in(drawn.image_rgb, detect)[:1]:
             nose = np.array(main.points5_px[2])
             hits += bool(np.linalg.norm(nose - drawn.landmarks68_px[30]) < 25)
     assert hits >= 6

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from occlufer.builders import dedup
+from occlufer.builders.duplicates import kept_index
 from occlufer.builders.duplicates.sample_index import open_index
 from occlufer.builders.hashing.hash_table import SHAPES, in_hex
 from occlufer.builders.hashing.views import HASHED, ITSELF, MIRROR, POSITION
@@ -321,15 +322,15 @@ def test_an_index_of_samples_that_are_gone_is_made_anew(
     monkeypatch.setattr(dedup, "SPARE_ROWS", 0)
     followed.catalog.forget_records([f"s0/{i}" for i in range(8)])
     run_stage(stage_of({}), followed)
-    with open_index(followed.folder / "dedup", dedup.rules(followed, DedupConfig())) as index:
-        assert index.hashes.count == index.count() == 2
+    with open_index(followed.folder / "dedup", kept_index.rules(followed, DedupConfig())) as index:
+        assert index.hashes.count == len(index.rows()) == 2
     assert ends_as_from_nothing(followed, textured)
 
 
 def test_many_changes_are_not_followed_one_by_one(
     followed: Workspace, textured: Textured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dedup, "FEW_SAMPLES", 2)
+    monkeypatch.setattr(kept_index, "FEW_SAMPLES", 2)
     change(followed, textured, [record(10), record(11)])
     run_stage(never_whole(stage_of({}, **TIGHT)), followed)
     change(followed, textured, [record(i) for i in (12, 13, 14)])

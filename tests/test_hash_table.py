@@ -24,6 +24,7 @@ from occlufer.builders.hashing.hash_table import (
     table_of,
     write_table,
 )
+from occlufer.builders.hashing.kept import placed_views
 from occlufer.errors import MissingError, UsageError
 
 SHAPES: dict[str, tuple[int, ...]] = {
@@ -66,6 +67,17 @@ def test_words_come_back_from_hex(words: list[int]) -> None:
     back = from_hex(text)
     assert back.dtype == np.uint64
     assert back.tolist() == words
+
+
+def test_hashes_stand_in_the_order_of_images_however_the_catalog_gives_them() -> None:
+    rows = dict(zip("abc", rows_of(3), strict=True))
+    kept = {image: {k: in_hex(words) for k, words in row.items()} for image, row in rows.items()}
+    table = placed_views(["c", "a", "b"], sorted(kept.items()))
+    for place, image in enumerate("cab"):
+        assert np.array_equal(table.views64[place], rows[image]["views64"])
+        assert np.array_equal(table.views256[place], rows[image]["views256"])
+    with pytest.raises(KeyError, match="no result for d"):
+        placed_views(["a", "d"], [("a", kept["a"])])
 
 
 @pytest.mark.parametrize("side", [8, 16])

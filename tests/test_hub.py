@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from mixed import PICTURES, mixed_build
 
 from occlufer import cli
 from occlufer.build import build
-from occlufer.builders.hub import publish_folder
+from occlufer.builders.hub import public_copy, publish_folder
 from occlufer.builders.takedown_add import add
 from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstone, dated, write_tombstones
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError
@@ -284,6 +285,37 @@ def test_a_folder_that_does_not_verify_is_not_uploaded(hub: Hub, folder: Path) -
     with pytest.raises(GateError, match=r"faults, expected none; the first: .*face"):
         publish_folder(folder, REPO, public=False, dry_run=False)
     assert REPO not in hub.repositories
+
+
+def without_rights(data: bytes) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pq.read_table(io.BytesIO(data)).drop_columns(["rights"]), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda data: b"no Parquet", lambda data: data[: len(data) // 2], without_rights],
+    ids=["no Parquet", "cut off", "without rights"],
+)
+def test_what_cannot_be_read_to_its_end_is_no_copy_but_a_failed_gate(
+    folder: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    name = "data/train-00000-of-00001.parquet"
+    (folder / name).write_bytes(spoil((folder / name).read_bytes()))
+    told = json.loads((folder / "occlu_fer.lock").read_text(encoding="utf-8"))
+    told["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "occlu_fer.lock").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(GateError, match=r"train-.*parquet: found no shard that can be read \("):
+        public_copy(folder)
+
+
+def test_a_lock_that_counts_other_shards_than_it_names_fails_the_gate(folder: Path) -> None:
+    told = json.loads((folder / "occlu_fer.lock").read_text(encoding="utf-8"))
+    told["shards"]["default"]["train"] = 2
+    (folder / "occlu_fer.lock").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(GateError, match=r"shards of data/train: found 1 files, expected 2"):
+        public_copy(folder)
 
 
 def test_the_tag_of_a_version_is_on_the_commit_that_was_uploaded_last(

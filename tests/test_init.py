@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from occlufer.build import check
 from occlufer.builders.gather import open_source
 from occlufer.builders.init import LOOKED_AT, _spread_out, write_config
-from occlufer.builders.pixels import encode_png
+from occlufer.builders.pixels import MAX_BYTES, encode_png
 from occlufer.builders.sources import image_folder
 from occlufer.builders.synthetic import FacePlan, draw_face
 from occlufer.config import load_config
@@ -74,6 +74,15 @@ def test_every_layout_is_recognised(
     settings = {source.name: source.settings for source in config.sources}
     assert settings["classes"]["label_map"] == {"odd": "unlabelled"}
     assert settings["plain"]["labels"] == "none"
+
+
+def test_what_a_system_has_left_beside_the_classes_is_not_mapped(
+    tmp_path: Path, write_tree: Write, pictures: list[bytes]
+) -> None:
+    files = {"happy/1.png": pictures[0], ".ipynb_checkpoints/1.png": pictures[1]}
+    write_config([write_tree(tmp_path / "set", files)], tmp_path / "occlufer.toml")
+    (source,) = load_config(tmp_path / "occlufer.toml").sources
+    assert "label_map" not in source.settings
 
 
 def test_a_folder_called_as_a_split_is_written_as_one(
@@ -202,6 +211,24 @@ def test_pictures_are_looked_at_from_beginning_to_end(count: int) -> None:
     assert seen == sorted(set(seen))
     gaps = np.diff([*seen, count]) if seen else np.array([1])
     assert gaps.max() <= 2 * max(1, gaps[:-1].min(initial=count)) + 1
+
+
+def test_a_file_too_large_for_a_picture_is_not_read(
+    tmp_path: Path, write_tree: Write, pictures: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_tree(tmp_path / "faces", {"1.png": pictures[0], "2.png": b""})
+    with (folder / "2.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    read: list[str] = []
+    whole = Path.read_bytes
+
+    def noted(path: Path) -> bytes:
+        read.append(path.name)
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    write_config([folder], tmp_path / "occlufer.toml")
+    assert read == ["1.png"]
 
 
 def test_the_config_may_lie_elsewhere(

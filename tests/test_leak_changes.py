@@ -269,6 +269,15 @@ def test_a_test_picture_that_is_gone_takes_its_hits_along(followed: Workspace) -
     assert rows_of_list(followed)[1:] == []
 
 
+def test_pictures_that_cannot_be_compared_with_are_told_whenever_changes_are_followed(
+    followed: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(followed, [record("2", 2), record("5", 5, test_set="A test")])
+    stage = dataclasses.replace(leaks_stage(NARROW, frozenset()), whole=not_followed)
+    run(followed, stage, frozenset({4}))
+    assert "leaks: 1 pictures of the test set A test are not compared with" in caplog.text
+
+
 def test_a_picture_of_a_test_set_that_validates_is_named_once(followed: Workspace) -> None:
     change(followed, [record("4", 4, test_set="A test")])
     stage = dataclasses.replace(leaks_stage(NARROW, frozenset()), whole=not_followed)
@@ -322,7 +331,9 @@ def test_before_dedup_has_run_all_samples_are_searched(followed: Workspace) -> N
         run_stage(stage, followed)
 
 
-@pytest.mark.parametrize("bound", ["dedup.FEW_SAMPLES", "leak_changes.FEW_SCANS"])
+@pytest.mark.parametrize(
+    "bound", ["duplicates.kept_index.FEW_SAMPLES", "leakage.leak_changes.FEW_SCANS"]
+)
 def test_many_changes_are_not_followed_one_by_one(
     followed: Workspace, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:

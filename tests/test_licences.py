@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from occlufer.builders.licences import (
     ADDRESSES,
     FAMILIES,
-    FLICKR_IDS,
     NAMES,
     Licence,
     agreed,
-    flickr_licence,
     read_families,
     read_licence,
     read_rights,
     rights_of,
 )
+from occlufer.builders.web.flickr import FLICKR_IDS, flickr_licence
 from occlufer.schema import RIGHTS
 
 CC = "https://creativecommons.org"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from parser_contract import check_parser
@@ -13,7 +15,9 @@ from safetensors.torch import save_file
 from occlufer.builders.parser.built_in import open_built_in, read_weights, save_weights
 from occlufer.builders.parser.loss import parser_loss
 from occlufer.builders.parser.network import INPUT_PX, ParserNet, fused
+from occlufer.builders.parser.pasted import read_templates
 from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
+from occlufer.builders.parser.teacher import read_faces
 from occlufer.builders.parser.training import ParserTraining, train_parser
 from occlufer.builders.train_parser import main as train_parser_command
 from occlufer.errors import UsageError
@@ -124,15 +128,30 @@ def test_training_without_data_says_what_is_missing(
     assert not (tmp_path / "out").exists()
 
 
+def test_training_without_mask_templates_ends_before_it_begins(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with zipfile.ZipFile(data / "parser_faces.zip", "w"):
+        pass
+    names, points = np.array([], dtype=str), np.zeros((0, 478, 2))
+    np.savez(data / "parser_faces_mesh478.npz", name=names, identity=names, points=points)
+    (data / "MANIFEST.tsv").write_text("identity\n", encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        train_parser_command([str(data), "--out", str(tmp_path / "out")])
+    assert "occluders_maskthe_face: found no *.png, expected mask templates" in str(ended.value)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_run_with_other_settings_does_not_go_on_from_a_checkpoint(
     real_data: Path, tmp_path: Path
 ) -> None:
     run = ParserTraining(real_data, tmp_path, steps=1, batch=4, workers=0)
-    train_parser(run)
+    learned = read_faces(real_data)[0], read_templates(real_data, held_out=False)
+    train_parser(run, *learned)
     with pytest.raises(UsageError, match=r"checkpoint\.pt: found a run with .*'seed': 0"):
-        train_parser(replace(run, seed=1))
-    train_parser(replace(run, workers=1))
+        train_parser(replace(run, seed=1), *learned)
+    train_parser(replace(run, workers=1), *learned)
 
 
 @pytest.mark.slow
@@ -146,8 +165,9 @@ def test_interrupted_training_goes_on_as_if_it_had_not_been(
         if step == 3:
             raise KeyboardInterrupt
 
-    expected = train_parser(whole).state_dict()
+    learned = read_faces(real_data)[0], read_templates(real_data, held_out=False)
+    expected = train_parser(whole, *learned).state_dict()
     with pytest.raises(KeyboardInterrupt):
-        train_parser(parts, at_step=stop_at_three)
-    found = train_parser(parts).state_dict()
+        train_parser(parts, *learned, at_step=stop_at_three)
+    found = train_parser(parts, *learned).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)

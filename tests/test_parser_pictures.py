@@ -9,11 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from occlufer.builders.parser.composite import (
     Composite,
     compose,
     cover_face,
+    decoded,
     donor_of,
     drawn_scene,
     finished,
@@ -30,6 +33,7 @@ from occlufer.builders.regions import region_masks
 from occlufer.builders.synthetic.canvas import SIZE_PX
 from occlufer.builders.synthetic.light import random_light
 from occlufer.builders.synthetic.pose import project
+from occlufer.errors import UsageError
 from occlufer.face_parser import MAP_PX, PARSED_CLASSES
 from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS, OCCLUSION_TYPES
 
@@ -197,6 +201,35 @@ def test_drawn_scenes_tell_hair_from_background(palette: Palette) -> None:
     scene = drawn_scene(rng)
     cover_face(scene, palette, rng)
     assert HAIR_OR_BACKGROUND not in np.unique(finished(scene, rng).classes)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (None, "found no picture"),
+        (np.zeros((8, 8, 3), np.uint8), "found a picture without transparency"),
+        (np.zeros((8, 8), np.uint8), "found a picture without transparency"),
+        (np.zeros((8, 8, 4), np.uint8), "found a picture that is transparent all over"),
+    ],
+    ids=["text", "rgb", "grey", "clear"],
+)
+def test_a_file_that_is_no_template_is_named(
+    tmp_path: Path, image: NDArray[np.uint8] | None, words: str
+) -> None:
+    path = tmp_path / "occluders_maskthe_face/cloth.png"
+    path.parent.mkdir()
+    if image is None:
+        path.write_bytes(b"no picture")
+    else:
+        Image.fromarray(image).save(path)
+    with pytest.raises(UsageError, match=rf"cloth\.png: {words}, expected"):
+        read_templates(tmp_path, held_out=False)
+
+
+def test_a_face_that_cannot_be_decoded_is_named() -> None:
+    face = TaughtFace("1.jpg", "", b"no picture", np.zeros((478, 2), np.float32))
+    with pytest.raises(UsageError, match=r"parser_faces\.zip, 1\.jpg: found no picture"):
+        decoded(face)
 
 
 def test_held_out_templates_are_not_trained_on(real_data: Path) -> None:

@@ -6,6 +6,7 @@ Small cases are checked against every way there is; strata by counting them agai
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -257,11 +258,14 @@ def test_a_quota_whose_samples_are_all_there_but_in_pairs_says_so() -> None:
         ({**table([("fear", "a")]), "sample": []}, QUOTAS, "found columns of the lengths"),
         (table([]), {"train": {}}, "quotas: found train, expected train and validation"),
         (table([]), {**QUOTAS, "train": {"fear": -1}}, "quotas, train, fear: found -1"),
+        (table([]), {**QUOTAS, "train": {"fear": math.nan}}, "quotas, train, fear: found nan"),
+        (table([]), {**QUOTAS, "train": {"fear": math.inf}}, "quotas, train, fear: found inf"),
+        (table([]), {**QUOTAS, "train": {"fear": 1.5}}, "quotas, train, fear: found 1.5"),
     ],
-    ids=["column", "class", "twice", "length", "split", "count"],
+    ids=["column", "class", "twice", "length", "split", "count", "NaN", "infinite", "not whole"],
 )
 def test_a_table_that_cannot_be_split_says_why(
-    columns: Table, quotas: dict[str, dict[str, int]], message: str
+    columns: Table, quotas: dict[str, dict[str, float]], message: str
 ) -> None:
     with pytest.raises(UsageError) as error:
         assign_splits(columns, quotas, strata=())

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bad_images
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -49,12 +51,12 @@ from occlufer.builders.tombstones import (
     read_tombstones,
     write_tombstones,
 )
-from occlufer.builders.verify.sides import MAIN
 from occlufer.builders.verify.verify import verify
 from occlufer.commands.rebuild import KINDS
 from occlufer.errors import MissingError, UsageError
-from occlufer.lock import LOCK_NAME, Lock
+from occlufer.lock import LOCK_NAME, MAIN, Lock
 from occlufer.record import Facts, Record
+from occlufer.workspace import held
 
 Content = Callable[[Path], dict[str, bytes]]
 Row = dict[str, Any]
@@ -95,6 +97,12 @@ def reasons_of(folder: Path) -> Counter[tuple[str, str]]:
         return Counter((row["source_id"], row["reason"]) for row in csv.DictReader(file))
 
 
+def beside(out: Path) -> list[str]:
+    """What lies beside a rebuilt folder and its lock, which stays."""
+    names = {path.name for path in out.parent.iterdir()}
+    return sorted(names - {out.name, f".{out.name}.lock"})
+
+
 # Whole --------------------------------------------------------------------------------------------
 
 
@@ -125,7 +133,7 @@ def test_all_pixels_deleted_and_rebuilt_give_the_very_bytes(
     assert coverage.missing == {}
     assert coverage.version == coverage.recipe_version
     assert {name: content(path) for name, path in made.sources.items()} == before
-    assert [path.name for path in out.parent.iterdir()] == ["occlu_fer"]  # nothing left beside
+    assert beside(out) == []
     assert "not, to the byte" not in caplog.text
 
 
@@ -367,6 +375,18 @@ def test_a_file_that_is_no_picture_is_unreadable(
     assert coverage.missing == {"photographs": {"unreadable": 1}, "raf_db": {"unreadable": 1}}
 
 
+@pytest.mark.parametrize("name", ["raf_db", "photographs"])
+def test_broken_pictures_in_a_source_are_passed_over(
+    made: World, copies: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    own = {"raf_db": crop_name(3), "photographs": photograph_name(5)}
+    recompress(copies[name] / own[name])  # so that looks are taken at all of them, too
+    bad_images.write((copies[name] / own[name]).parent / "bad")
+    coverage = run(made.recipe, copies, tmp_path / "occlu_fer")
+    assert coverage.missing == {}
+    assert sum(one.recompressed for one in coverage.splits["default"].values()) == 1
+
+
 # Taken down ---------------------------------------------------------------------------------------
 
 
@@ -449,6 +469,37 @@ def test_one_option_does_not_do_for_several_sources_of_a_kind(made: World) -> No
     }
 
 
+def test_a_copy_at_an_address_is_brought_here(
+    made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fsspec.filesystem("memory").pipe("/far/anger/1.jpg", b"picture")
+    lock = Lock.from_text((made.recipe / "occlu_fer.lock").read_text(encoding="utf-8"))
+    address = "memory://far"
+    for kinds, named, name in (
+        ({}, [f"photographs={address}"], "photographs"),
+        ({"raf_db": address}, [], "raf_db"),
+    ):
+        here = paths_given(lock, kinds, named)[name]["path"]
+        assert (here / "anger/1.jpg").read_bytes() == b"picture"
+    with pytest.raises(MissingError, match="--source photographs, memory://nowhere: found nothing"):
+        paths_given(lock, {}, ["photographs=memory://nowhere"])
+
+
+def test_two_rebuilds_of_one_folder_do_not_meet(made: World, tmp_path: Path) -> None:
+    out = tmp_path / "occlu_fer"
+    work = tmp_path / ".occlu_fer.partial"
+    work.mkdir()
+    with (
+        held(tmp_path / ".occlu_fer.lock", "{}"),
+        pytest.raises(UsageError, match=r"another rebuild .* works at the same --out; wait for it"),
+    ):
+        run(made.recipe, {}, out)
+    assert work.exists()
+    run(made.recipe, {}, out)
+    assert beside(out) == []
+
+
 def test_other_things_are_not_replaced(made: World, tmp_path: Path) -> None:
     out = tmp_path / "occlu_fer"
     out.mkdir()
@@ -481,7 +532,7 @@ def test_a_build_of_ones_own_is_not_replaced_nor_the_whole_by_a_part(
     with pytest.raises(UsageError, match=r"found version \w+ of 'occlu_fer', expected nothing"):
         run(made.recipe, made.sources, out)
     assert content(out) == mine
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["copies", "occlu_fer"]
+    assert beside(out) == ["copies"]
 
 
 def test_a_former_rebuild_is_replaced(
@@ -508,14 +559,14 @@ def test_an_interrupt_leaves_the_former_folder_and_nothing_else(
     spoil(copies)
 
     def interrupted(*_: Any) -> None:
-        assert len([*out.parent.iterdir()]) == 3  # the former folder, and work beside it
+        assert len(beside(out)) == 2  # work
         raise KeyboardInterrupt
 
     monkeypatch.setattr(rebuild_module, where, interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(made.recipe, copies, out)
     assert content(out) == former
-    assert [path.name for path in out.parent.iterdir()] == ["occlu_fer"]
+    assert beside(out) == []
 
 
 # The command --------------------------------------------------------------------------------------
@@ -569,7 +620,7 @@ def test_where_nothing_can_be_rebuilt_the_status_is_3(
     printed = capsys.readouterr()
     assert "found no picture of it, so nothing was written" in printed.err
     assert "0 of" in printed.out
-    assert [path.name for path in tmp_path.iterdir()] == ["recipe"]
+    assert beside(tmp_path / "occlu_fer") == ["recipe"]
 
 
 # Pieces -------------------------------------------------------------------------------------------

@@ -207,6 +207,8 @@ def test_what_has_no_stamp_is_copied_each_time(
     faces.put("fear/0.png", same_size)
     assert (local_copy(faces.url, "source f") / "fear/0.png").read_bytes() == same_size
     assert len(names(copy)) == 6
+    stamps = mirror_folder(faces.url) / "stamps.jsonl"
+    assert stamps.read_text(encoding="utf-8") == ""
 
 
 def test_marks_of_folders_are_no_files_and_links_are_left_out(

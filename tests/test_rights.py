@@ -40,7 +40,7 @@ def put(workspace: Workspace, *held: tuple[str, str | None, str, str]) -> None:
 
 
 def found(workspace: Workspace) -> dict[str, Result]:
-    return {result.image: result for result in find_rights(workspace)}
+    return {result.image: result for result in find_rights(workspace, "")}
 
 
 @settings(max_examples=30)
@@ -160,7 +160,7 @@ def test_following_ends_where_a_search_of_all_does(
                         run_stage(NEVER_WHOLE, workspace)
                 continue
             run_stage(NEVER_WHOLE, workspace)
-            assert list(workspace.catalog.results("rights")) == list(find_rights(workspace))
+            assert list(workspace.catalog.results("rights")) == list(find_rights(workspace, ""))
 
 
 def test_a_change_writes_no_rights_but_those_it_touches(workspace: Workspace) -> None:
@@ -179,7 +179,7 @@ def test_a_change_writes_no_rights_but_those_it_touches(workspace: Workspace) ->
 def test_many_changes_of_rights_are_not_followed_one_by_one(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occlufer.builders.rights.FEW_IMAGES", 1)
+    monkeypatch.setattr("occlufer.builders.same_bytes.FEW_IMAGES", 1)
     changes = Changes({"aa", "bb"}, "before", "after")
     assert follow(workspace, changes) is None
     assert follow(workspace, Changes({"aa"}, "before", "after")) == Update([], set())

@@ -587,6 +587,7 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
         ({"dataset_dict.json": b'{"splits": ["../d"]}'}, UsageError, "no names of splits"),
         ({"dataset_dict.json": b"[]"}, UsageError, "found no JSON object"),
         ({"dataset_dict.json": b"\xff"}, UsageError, "found no JSON object"),
+        ({"occlu_fer.lock": b"[]"}, UsageError, "JSON object, expected one as `occlufer build`"),
     ],
 )
 def test_what_is_no_dataset_is_refused(

@@ -62,6 +62,25 @@ def test_a_label_map_gives_numbers_their_meaning(tmp_path: Path, write_tree: Wri
     }
 
 
+def test_a_label_map_names_a_split_s_folder_in_any_case(tmp_path: Path, write_tree: Write) -> None:
+    write_tree(tmp_path, {"sad/1.jpg": b"x", "Test/2.jpg": b"y"})
+    found = listed(tmp_path, label_map={"Test": "unlabelled"})
+    assert {name: label(entry) for name, entry in found.items()} == {
+        "sad/1.jpg": "sadness",
+        "Test/2.jpg": None,
+    }
+
+
+def test_what_a_system_has_left_beside_the_class_folders_is_no_class(
+    tmp_path: Path, write_tree: Write
+) -> None:
+    left = ["__MACOSX/._1.jpg", ".ipynb_checkpoints/1.jpg", ".git/a/b"]
+    write_tree(tmp_path, {"sad/1.jpg": b"x", **dict.fromkeys(left, b"y")})
+    found = listed(tmp_path)
+    reasons = {name: entry.reject and entry.reject.reason for name, entry in found.items()}
+    assert reasons == {"sad/1.jpg": None, **dict.fromkeys(left, "system_file")}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -110,6 +129,13 @@ def test_whatever_is_called_a_test_never_trains(
     write_tree(tmp_path, {"happy/a.png": b""})
     (entry,) = entries(Settings(tmp_path, source_split=split), "t")
     assert entry.facts.test_set == test_set
+
+
+def test_a_split_s_word_is_known_in_every_spelling(tmp_path: Path, write_tree: Write) -> None:
+    write_tree(tmp_path, {"happy/a.png": b""})
+    for said, split in {"Test": "test", "val": "validation", "Fold 3": "Fold 3", "": None}.items():
+        (entry,) = entries(Settings(tmp_path, source_split=said), "t")
+        assert entry.facts.source_split == split
 
 
 @pytest.mark.parametrize("inner", [None, "sad"], ids=["no-folder", "an-empty-class"])

@@ -32,6 +32,11 @@ def test_a_line_that_is_too_long_takes_no_other_with_it(tmp_path: Path, end: byt
     assert [len(line.text) for line in found] == [5, MAX_LINE_BYTES, 4]
 
 
+def test_a_cell_may_be_as_long_as_a_line() -> None:
+    cell = "x" * (MAX_LINE_BYTES - 2)
+    assert rows.csv_cells(f'a,"{cell}"') == ["a", cell]
+
+
 @given(
     st.binary(max_size=60).map(
         lambda data: data.translate(bytes(b"ab\r\n"[i % 4] for i in range(256)))

@@ -87,6 +87,17 @@ def source(path: Path, **settings: Any) -> SourceConfig:
     return SourceConfig("table", "t", {"path": str(path), **settings})
 
 
+def test_columns_of_parquet_that_are_called_alike_are_passed_over(root: Path) -> None:
+    names = ["image", "label", "subject", "subject", "note", "note"]
+    columns = [["faces/0.jpg"], ["happy"], ["ann"], ["bob"], [1], [[2]]]
+    path = root / "faces.parquet"
+    pq.write_table(pa.table([pa.array(cells) for cells in columns], names=names), path)
+    (entry,) = listed(path)
+    assert labels_of([entry]) == ["happiness"]
+    assert entry.facts.subject is None
+    assert entry.read().data == face(0)
+
+
 # Formats ------------------------------------------------------------------------------------------
 
 ROWS = [("faces/0.jpg", "happy"), ("faces/1.jpg", "SA"), ("faces/2.jpg", "")]
@@ -624,6 +635,13 @@ def test_a_table_that_changes_while_it_is_read_is_tried_again(
         entry.read()
 
 
+def test_parquet_with_a_column_s_name_that_is_no_utf8_says_so(root: Path) -> None:
+    path = parquet(root, {"image": ["faces/0.jpg"], "label": ["sad"], "noteX": [1]})
+    path.write_bytes(path.read_bytes().replace(b"noteX", b"note\xff"))
+    with pytest.raises(UsageError, match=r"faces\.parquet: cannot be read as Parquet"):
+        listed(path)
+
+
 def test_damaged_parquet_says_so(root: Path) -> None:
     path = parquet(root, {"image": [tile(i) for i in range(300)], "label": ["sad"] * 300})
     whole = path.read_bytes()
@@ -631,7 +649,9 @@ def test_damaged_parquet_says_so(root: Path) -> None:
     assert {reason_of_reading(entry) for entry in listed(path)} == {"malformed_row"}
     for damaged in (b"", b"PAR1", whole[:-20], whole[100:]):
         path.write_bytes(damaged)
-        with pytest.raises(UsageError, match=r"faces.parquet: cannot be read as Parquet \("):
+        with pytest.raises(
+            UsageError, match=r"faces\.parquet(, row 0)?: cannot be read as Parquet \("
+        ):
             listed(path)
 
 

@@ -23,6 +23,7 @@ import pytest
 from numpy.typing import NDArray
 
 from occlufer.build import BuildSummary, build, check
+from occlufer.builders import publish
 from occlufer.builders.matching import AFTER, match_lists
 from occlufer.builders.publish import is_published
 from occlufer.builders.publishing.columns import features
@@ -506,6 +507,22 @@ def test_another_list_works_on_lists_and_publishing_only(made: Built, tmp_path: 
     assert worked(build(config)) == {"lists", "publish"}
     assert not (config.out / "raf_db_occlu").exists()
     assert not (config.workspace / "unmatched.csv").exists()
+
+
+def test_the_lock_tells_of_the_list_that_was_read_whatever_becomes_of_the_file(
+    made: Built, tmp_path: Path
+) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(LIST)
+    config = again(made, tmp_path, lists=ListsConfig(raf_db_occlu=path))
+    stage = publish.stage(config)
+    path.write_bytes(b"test_0007_aligned 3 1")
+    with open_workspace(config.workspace) as workspace:
+        list(stage.function(workspace))
+    lock = json.loads((config.out / "occlu_fer.lock").read_text(encoding="utf-8"))
+    read = hashlib.sha256(LIST).hexdigest()
+    assert lock["config"]["lists"] == {"raf_db_occlu": read}
+    assert lock["subsets"]["raf_db_occlu"]["list_sha256"] == read
 
 
 def test_a_list_of_a_set_that_is_not_at_hand_makes_no_subset(made: Built, tmp_path: Path) -> None:

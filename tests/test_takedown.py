@@ -32,7 +32,7 @@ from occlufer.builders.sources.rows import Line
 from occlufer.builders.takedown import AFTER, TAKEN_DOWN, find_taken_down, follow
 from occlufer.builders.takedown_add import add, named_by
 from occlufer.builders.takedown_check import check_folder, check_workspace
-from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstones, read_tombstones
+from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstone, Tombstones, read_tombstones
 from occlufer.builders.verify.verify import verify
 from occlufer.config import BuildConfig, SourceConfig, load_config
 from occlufer.errors import MissingError, UsageError
@@ -346,8 +346,13 @@ def test_the_same_bytes_go_whichever_record_holds_them(config: BuildConfig) -> N
     with open_workspace(config.workspace) as workspace:
         put_web(workspace, "aa", "https://example.org/else.jpg")
         put_web(workspace, "aa.photograph", "https://example.org/a.jpg")
-        found = list(find_taken_down(workspace, "", read_tombstones(config.takedown)))
-    assert [r.reject is not None for r in found] == [True, True]
+        put_web(workspace, "bb", "https://example.org/b.jpg")
+        tombstones = read_tombstones(config.takedown)
+        found = list(find_taken_down(workspace, "", tombstones))
+        told = named_by(workspace, tombstones)
+        checked = check_workspace(workspace, tombstones)
+    assert [r.reject is not None for r in found] == [True, True, False]
+    assert told == [one.where for one in checked] == ["web/aa", "web/aa.photograph"]
 
 
 # The file -----------------------------------------------------------------------------------------
@@ -378,6 +383,21 @@ def test_hashes_of_another_version_are_kept_and_bytes_and_addresses_still_count(
     assert added.new
     assert json.loads(config.takedown.read_text(encoding="utf-8").splitlines()[0]) == told
     assert reasons(build(config)) == {"faces/happy/0.png": "taken_down"}
+
+
+def test_a_tombstone_stands_for_no_look_by_another_version(tmp_path: Path) -> None:
+    pictures = (("ab" * 8, "cd" * 32),)
+    old = Tombstone(("ab" * 32,), pictures=pictures, hashes="0")
+    new = dataclasses.replace(old, hashes="1")
+    assert Tombstones((old,)).missing([new]) == [new]
+    assert Tombstones((old,)).missing([dataclasses.replace(new, pictures=())]) == []
+    assert Tombstones((old,)).missing([old]) == []
+
+
+def test_a_file_that_an_editor_has_marked_as_utf_8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / TAKEDOWN_NAME
+    path.write_text(Tombstone(("ab" * 32,)).to_line(), encoding="utf-8-sig")
+    assert read_tombstones(path).files.keys() == {"ab" * 32}
 
 
 def test_of_several_all_are_added_or_none(config: BuildConfig, tmp_path: Path) -> None:

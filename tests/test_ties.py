@@ -29,10 +29,10 @@ from test_leak_changes import (
 
 from occlufer.builders.duplicates.edges import Limits, are_near, near_edges
 from occlufer.builders.hashing.hash_table import ViewTable
+from occlufer.builders.hashing.kept import view_hashes
 from occlufer.builders.hashing.views import HASHED, POSITION
 from occlufer.builders.leakage import ties
 from occlufer.builders.leakage.hits import NamedHashes, find_hits
-from occlufer.builders.leakage.leak_sets import hashes
 from occlufer.builders.leakage.ties import tied_groups
 from occlufer.config import LeaksConfig
 from occlufer.stages import run_stage
@@ -52,7 +52,7 @@ def tied_by_the_leak_check(
 ) -> set[frozenset[str]]:
     """Return the sets of groups between which the leak check would find hits."""
     images = sorted(group_of)
-    ours = NamedHashes(images, hashes(workspace, images))
+    ours = NamedHashes(images, view_hashes(workspace.catalog, images))
     parts = {frozenset({group}) for group in group_of.values()}
     for hits in find_hits(ours, [("all", ours)], rules).values():
         for hit in hits:

@@ -30,8 +30,10 @@ from occlufer.build import build
 from occlufer.builders.publishing.documents import DOCUMENTS, write_documents
 from occlufer.builders.verify.fault import Fault
 from occlufer.builders.verify.paths import local_path, path_within
+from occlufer.builders.verify.shards import Shard
+from occlufer.builders.verify.sides import Sides, leak_settings
 from occlufer.builders.verify.verify import Verdict, verify
-from occlufer.config import BuildConfig, SourceConfig, load_config
+from occlufer.config import BuildConfig, LeaksConfig, SourceConfig, load_config
 from occlufer.errors import MissingError
 from occlufer.lock import SHAPES, Lock
 from occlufer.schema import LABELS
@@ -608,6 +610,18 @@ def test_what_is_in_a_subset_and_in_train_is_a_leak(
     assert {fault.where for fault in leaks} == {f"{shard}, row {number}" for number in rows}
 
 
+def test_every_split_of_a_subset_is_held_against_train() -> None:
+    sides = Sides()
+    splits = {"train": "default", "test": "raf_db_occlu", "more": "raf_db_occlu"}
+    for split, config in splits.items():
+        row = dict.fromkeys(("source", "source_id", "group", "phash", "sha256"), split)
+        if split == "test":
+            row["sha256"] = "train"
+        sides.add(row, Shard(f"{config}/{split}", config, split), split, None)
+    (fault,) = sides.faults(Lock("", {}, {}, {}, {}, {}, {}, {}, {}, {}))
+    assert (fault.where, fault.what, fault.found) == ("test", "leak", "its image in train (train)")
+
+
 def test_a_count_of_a_subset_is_checked(with_subset: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(with_subset, tmp_path / "occlu_fer"))
     edit_lock(folder, lambda told: told["subsets"]["raf_db_occlu"]["counts"].update(sadness=9))
@@ -684,6 +698,41 @@ def test_garbage_in_a_text_is_a_fault_and_no_traceback(folder: Path, name: str) 
     (folder / name).write_bytes(b"---\n\xff\xfe: [\n---\n")
     faults = verify(folder).faults
     assert any(fault.where.startswith(name) for fault in faults)
+
+
+@pytest.mark.parametrize("line", ["x: !!bool maybe", "x: !!timestamp noon", "x: !!int a"])
+def test_a_header_that_yaml_cannot_make_is_a_fault_and_no_traceback(
+    folder: Path, line: str
+) -> None:
+    shutil.rmtree(folder / "data")
+    shutil.rmtree(folder / "index")
+    (folder / "README.md").write_text(f"---\n{line}\n---\n", encoding="utf-8")
+    assert ("README.md", "card") in [(fault.where, fault.what) for fault in verify(folder).faults]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data/\ud800.txt", f"data/{'a' * 300}.txt", f"{'ä' * 128}/x.txt", "a/" * 3000 + "x.txt"],
+    ids=["surrogate", "long", "long in bytes", "deep"],
+)
+def test_a_file_that_no_disk_can_name_is_a_fault_and_no_traceback(folder: Path, name: str) -> None:
+    path = folder / "occlu_fer.lock"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["files"][name], told["sizes"][name] = "00", 1
+    path.write_text(json.dumps(told), encoding="utf-8")
+    shutil.rmtree(folder / "data")
+    shutil.rmtree(folder / "index")
+    assert ("occlu_fer.lock", "file name") in [
+        (fault.where, fault.what) for fault in verify(folder).faults
+    ]
+
+
+@pytest.mark.parametrize("bits", [10.5, True, "10", None], ids=str)
+def test_a_limit_of_leaks_that_is_no_whole_number_is_the_default(folder: Path, bits: Any) -> None:
+    edit_lock(folder, lambda told: told["config"]["leaks"].update(phash64_bits=bits))
+    lock = Lock.from_text((folder / "occlu_fer.lock").read_text(encoding="utf-8"))
+    assert leak_settings(lock) == LeaksConfig()
+    assert verify(folder, workers=1).faults == []
 
 
 def test_what_the_hub_puts_beside_a_dataset_is_no_fault(folder: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from occlufer.builders.web import connection
 from occlufer.builders.web.address import host_of, shown, site_of, web_address, why_blocked
 from occlufer.builders.web.connection import Guard, Watch
-from occlufer.builders.web.fetch import FetchError
+from occlufer.builders.web.errors import FetchError
 
 if TYPE_CHECKING:
     from web_server import WebServer

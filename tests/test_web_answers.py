@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occlufer.builders.web import answers, plain_text
-from occlufer.builders.web.answers import Answer, Remembered, ServiceError, ask
-from occlufer.builders.web.fetch import Fetched, FetchError
+from occlufer.builders.web.answers import Answer, Remembered, ask
+from occlufer.builders.web.errors import FetchError, ServiceError
+from occlufer.builders.web.fetch import Fetched
 from occlufer.builders.web.paging import MAX_LEFT_OUT, LeftOut, page_size, photographs
 from occlufer.builders.web.photograph import Photograph, opt_out_tag
 from occlufer.builders.web.plain_text import MAX_LENGTH, page_address, plain

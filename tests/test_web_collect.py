@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,9 +25,9 @@ from occlufer.builders.gather import gather
 from occlufer.builders.publish import lock_config
 from occlufer.builders.sources import web
 from occlufer.builders.tombstones import Tombstones
-from occlufer.builders.web.answers import ServiceError
 from occlufer.builders.web.collect import fetch
-from occlufer.builders.web.ledger import LEDGER_NAME, Ledger
+from occlufer.builders.web.errors import ServiceError
+from occlufer.builders.web.ledger import LEDGER_NAME, Ledger, Outcome
 from occlufer.cli import main
 from occlufer.config import SourceConfig, load_config
 from occlufer.errors import MissingError, UsageError
@@ -278,6 +282,46 @@ def test_a_picture_that_is_gone_or_damaged_is_told_and_fetched_again_when_asked(
     assert set(gathered(tmp_path, config).values()) == {("CC0-1.0", "")}
 
 
+def test_a_build_leaves_the_ledger_as_it_is(tmp_path: Path, web_server: WebServer) -> None:
+    web_server.routes["/a.jpg"] = web_server.answer(picture(1))
+    config = write_config(tmp_path, web_server, [f"{web_server.url('/a.jpg')},CC0,,,"])
+    fetched(config)
+    folder = tmp_path / "photographs"
+    settings = web.Settings(folder)
+    with contextlib.closing(sqlite3.connect(folder / LEDGER_NAME)) as ledger:
+        ledger.execute("PRAGMA journal_mode = DELETE")  # as of a copy that was made otherwise
+    before = (folder / LEDGER_NAME).read_bytes()
+    assert len([*web.entries(settings, "photographs")]) == 1
+    assert (folder / LEDGER_NAME).read_bytes() == before
+    (folder / LEDGER_NAME).write_bytes(b"")
+    with pytest.raises(MissingError, match=r"found nothing in it, .* run `occlufer fetch`"):
+        next(web.entries(settings, "photographs"))
+    assert (folder / LEDGER_NAME).read_bytes() == b""
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["closed", "killed"])
+def test_a_ledger_in_a_folder_that_cannot_be_written_is_read(
+    tmp_path: Path, web_server: WebServer, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    web_server.routes["/a.jpg"] = web_server.answer(picture(1))
+    config = write_config(tmp_path, web_server, [f"{web_server.url('/a.jpg')},CC0,,,"])
+    fetched(config)
+    folder = tmp_path / "photographs"
+    ledger = Ledger(folder)
+    if killed:
+        ledger.put(web_server.url("/a.jpg"), Outcome("skipped", "opted_out"))
+    else:
+        ledger.close()
+    shutil.copytree(folder, tmp_path / "copy")  # with the log, if it is not closed
+    ledger.close()
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    before = sorted(path.name for path in (tmp_path / "copy").iterdir())
+    (entry,) = web.entries(web.Settings(tmp_path / "copy"), "photographs")
+    assert (entry.reject is not None) == killed
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == before
+
+
 @pytest.mark.parametrize("command", ["fetch", "build"])
 @pytest.mark.parametrize("kept", [0, 4096], ids=["no database", "broken pages"])
 def test_a_damaged_ledger_is_named(
@@ -476,8 +520,39 @@ def test_services_that_forbid_datasets_are_refused_with_the_reason(
     config = write_config(tmp_path, web_server, [], service="pexels")
     text = config.read_text(encoding="utf-8").replace('urls = "list.csv"\n', "")
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match="pexels is refused: its terms"):
+    with pytest.raises(UsageError, match="source photographs: service: pexels is refused: its te"):
         fetched(config)
+
+
+def test_blank_words_are_refused_by_the_source_s_name(
+    tmp_path: Path, web_server: WebServer
+) -> None:
+    config = write_config(tmp_path, web_server, [], service="openverse", expressions=[" "])
+    text = config.read_text(encoding="utf-8").replace('urls = "list.csv"\n', "")
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="source photographs: expressions: found blank words"):
+        fetched(config)
+
+
+def test_a_folder_at_an_address_is_refused_and_not_made_here(
+    tmp_path: Path, web_server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = write_config(tmp_path, web_server, [], path="s3://bucket/photographs")
+    with pytest.raises(UsageError, match=r"source photographs: found the address .*s3://bucket"):
+        fetched(config)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.csv", "occlufer.toml"]
+
+
+def test_a_list_at_an_address_is_read(
+    tmp_path: Path, web_server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    web_server.routes["/a.jpg"] = web_server.answer(picture(1))
+    row = f"url,licence\n{web_server.url('/a.jpg')},CC0\n"
+    fsspec.filesystem("memory").pipe("/lists/list.csv", row.encode())
+    config = write_config(tmp_path, web_server, [], urls="memory://lists/list.csv")
+    assert fetched(config)["fetched"] == 1
 
 
 def test_two_sources_do_not_share_a_folder(tmp_path: Path, web_server: WebServer) -> None:
@@ -535,6 +610,26 @@ def test_a_search_that_cannot_be_read_costs_only_itself(
     assert outcomes(tmp_path) == {"1.jpg": ("fetched", "")}
 
 
+def test_every_search_that_failed_is_told(
+    tmp_path: Path, web_server: WebServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    web_server.routes["/v1/images/"] = web_server.answer(b'{"detail": "changed"}')
+    settings = {
+        "service": "openverse",
+        "endpoint": web_server.url(""),
+        "expressions": ["angry person", "sad person", "scared person"],
+        "occlusions": ["sunglasses"],
+    }
+    config = write_config(tmp_path, web_server, [], **settings)
+    text = config.read_text(encoding="utf-8").replace('urls = "list.csv"\n', "")
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(ServiceError) as raised:
+        fetched(config)
+    for words in settings["expressions"]:
+        told = [*caplog.messages, str(raised.value)]
+        assert sum(f"search '{words} sunglasses': " in text for text in told) == 1
+
+
 def test_what_stands_in_the_query_of_an_address_is_no_name(
     tmp_path: Path, web_server: WebServer
 ) -> None:
@@ -552,5 +647,5 @@ def test_what_stands_in_the_query_of_an_address_is_no_name(
 
 def test_who_fetches_and_how_is_not_published(tmp_path: Path, web_server: WebServer) -> None:
     config = load_config(write_config(tmp_path, web_server, []))
-    (source,) = lock_config(config, Tombstones())["sources"]
+    (source,) = lock_config(config, Tombstones(), ())["sources"]
     assert set(source) == {"kind", "name", "service"}

@@ -13,18 +13,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from occlufer.builders.web.answers import ServiceError
 from occlufer.builders.web.commons import search
+from occlufer.builders.web.errors import ServiceError
 from occlufer.builders.web.fetch import Fetcher, Limits
 from occlufer.builders.web.photograph import Photograph
-from occlufer.builders.web.plan import Query
 
 if TYPE_CHECKING:
     from web_server import Route, WebServer
 
 API = "/w/api.php"
 AGENT = "occlufer/0 (mailto:me@photos.example)"
-QUERY = Query("scared face", "face mask", "scared face mask", "fear")
+QUERY = "scared face mask"
 UPLOAD = "https://upload.wikimedia.org/wikipedia/commons"
 Parameters = dict[str, str]
 

@@ -13,12 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from occlufer.builders.licences import FLICKR_IDS, flickr_licence
-from occlufer.builders.web.answers import ServiceError
+from occlufer.builders.web.errors import ServiceError
 from occlufer.builders.web.fetch import Fetcher, Limits
-from occlufer.builders.web.flickr import search
+from occlufer.builders.web.flickr import FLICKR_IDS, flickr_licence, search
 from occlufer.builders.web.photograph import Photograph
-from occlufer.builders.web.plan import Query
 from occlufer.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 API = "/services/rest/"
 KEY = "0123456789abcdef0123456789abcdef"
-QUERY = Query("scared face", "face mask", "scared face mask", "fear")
+QUERY = "scared face mask"
 Parameters = dict[str, str]
 
 

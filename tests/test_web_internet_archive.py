@@ -13,18 +13,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from occlufer.builders.web.answers import ServiceError
+from occlufer.builders.web.errors import ServiceError
 from occlufer.builders.web.fetch import Fetcher, Limits
 from occlufer.builders.web.internet_archive import search
 from occlufer.builders.web.photograph import Photograph
-from occlufer.builders.web.plan import Query
 
 if TYPE_CHECKING:
     from web_server import Route, WebServer
 
 SEARCH = "/advancedsearch.php"
 BY = "https://creativecommons.org/licenses/by/4.0/"
-QUERY = Query("scared face", "face mask", "scared face mask", "fear")
+QUERY = "scared face mask"
 Parameters = dict[str, str]
 
 
@@ -41,7 +40,7 @@ def find(web_server: WebServer) -> Iterator[Callable[..., list[Photograph]]]:
     limits = Limits(per_host_s=0, backoff_s=0, retry_after_cap_s=0, retries=0)
     client = Fetcher("occlufer/0 (mailto:me@photos.example)", limits, {web_server.host})
 
-    def found(query: Query = QUERY, **settings: Any) -> list[Photograph]:
+    def found(query: str = QUERY, **settings: Any) -> list[Photograph]:
         return list(search(query, client, Settings(web_server.url(""), **settings)))
 
     yield found
@@ -155,7 +154,7 @@ def test_words_are_no_syntax_of_the_search(
     web_server: WebServer, find: Callable[..., list[Photograph]], words: str, terms: str
 ) -> None:
     serve(web_server)
-    find(Query("", "", words))
+    find(words)
     asked = dict(parse_qsl(urlsplit(web_server.asked[0].path).query))
     assert asked["q"].startswith(f"({terms}) AND mediatype:image AND ")
 

@@ -13,18 +13,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from occlufer.builders.web.answers import ServiceError
+from occlufer.builders.web.errors import ServiceError
 from occlufer.builders.web.fetch import Fetcher, Limits
 from occlufer.builders.web.openverse import search
 from occlufer.builders.web.photograph import Photograph
-from occlufer.builders.web.plan import Query
 from occlufer.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     from web_server import Route, WebServer
 
 IMAGES, TOKEN = "/v1/images/", "/v1/auth_tokens/token/"
-QUERY = Query("scared face", "face mask", "scared face mask", "fear")
+QUERY = "scared face mask"
 CLIENT_ID, CLIENT_SECRET, ACCESS_TOKEN = "id-of-the-client-1234", "s3cret-5678", "token-abcd-9"
 Parameters = dict[str, str]
 
@@ -54,7 +53,7 @@ def find(web_server: WebServer) -> Iterator[Callable[..., list[Photograph]]]:
     limits = Limits(per_host_s=0, backoff_s=0, retry_after_cap_s=0, retries=0)
     client = Fetcher("occlufer/0 (mailto:me@photos.example)", limits, {web_server.host})
 
-    def found(query: Query = QUERY, **settings: Any) -> list[Photograph]:
+    def found(query: str = QUERY, **settings: Any) -> list[Photograph]:
         return list(search(query, client, Settings(web_server.url(""), **settings)))
 
     yield found

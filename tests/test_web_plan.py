@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occlufer.builders.web.photograph import Photograph
-from occlufer.builders.web.plan import EXPRESSIONS, OCCLUSIONS, Query, joined, plan
+from occlufer.builders.web.plan import EXPRESSIONS, OCCLUSIONS, joined, plan
 from occlufer.errors import UsageError
 from occlufer.schema import LABELS, OCCLUSION_TYPES
 
@@ -22,29 +22,23 @@ def test_there_are_words_for_every_class_and_every_occlusion_type() -> None:
 
 
 def test_by_default_every_class_is_looked_for_under_every_occlusion() -> None:
-    queries = list(plan())
-    assert len(queries) == len(LABELS) * len(OCCLUSION_TYPES)
-    assert queries[0] == Query("angry face", "face mask", "angry face mask", "anger")
-    assert [query.label for query in queries[:: len(OCCLUSION_TYPES)]] == list(LABELS)
-    assert [query.occlusion for query in queries[: len(OCCLUSION_TYPES)]] == list(
-        OCCLUSIONS.values()
-    )
-    assert len({query.words for query in queries}) == len(queries)
-    assert queries == list(plan())
+    queries = plan()
+    assert len({*queries}) == len(queries) == len(LABELS) * len(OCCLUSION_TYPES)
+    assert queries[:2] == ["angry face mask", "angry face hand over mouth"]
+    for words, face in zip(queries[:: len(OCCLUSION_TYPES)], EXPRESSIONS.values(), strict=True):
+        assert words.startswith(face)
+    for words, cover in zip(queries[: len(OCCLUSION_TYPES)], OCCLUSIONS.values(), strict=True):
+        assert words.endswith(cover)
 
 
-def test_words_of_the_user_s_own_replace_ours_and_mean_no_class() -> None:
-    queries = list(plan(["angry person", "scared face"], ["sunglasses"]))
-    assert queries == [
-        Query("angry person", "sunglasses", "angry person sunglasses", ""),
-        Query("scared face", "sunglasses", "scared face sunglasses", "fear"),
-    ]
-    assert [query.expression for query in plan(occlusions=["scarf"])] == list(EXPRESSIONS.values())
+def test_words_of_the_user_s_own_replace_ours() -> None:
+    queries = plan(["angry person", "scared face"], ["sunglasses"])
+    assert queries == ["angry person sunglasses", "scared face sunglasses"]
+    assert plan(occlusions=["scarf"]) == [f"{words} scarf" for words in EXPRESSIONS.values()]
 
 
 def test_words_given_twice_count_once_and_keep_their_order() -> None:
-    queries = plan(["b", "a", " b "], ["x", "x"])
-    assert [query.words for query in queries] == ["b x", "a x"]
+    assert plan(["b", "a", " b "], ["x", "x"]) == ["b x", "a x"]
 
 
 @pytest.mark.parametrize("words", ["", "  ", "\t\n"])

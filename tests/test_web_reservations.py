@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.web.fetch import Fetcher, FetchError, Limits
+from occlufer.builders.web.errors import FetchError
+from occlufer.builders.web.fetch import Fetcher, Limits
 from occlufer.builders.web.reservations import MAX_BYTES, Tdmrep, matches, opt_out, read_rules
 
 if TYPE_CHECKING:

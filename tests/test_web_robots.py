@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.web.fetch import Fetched, Fetcher, FetchError, Limits
+from occlufer.builders.web.errors import FetchError
+from occlufer.builders.web.fetch import Fetched, Fetcher, Limits
 from occlufer.builders.web.hosts import Hosts
 from occlufer.builders.web.robots import AI_AGENTS, MAX_BYTES, Robots, Verdict
 

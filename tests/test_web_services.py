@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occlufer.builders.web.fetch import Fetched, FetchError
-from occlufer.builders.web.plan import Query
-from occlufer.builders.web.services import REFUSED, SERVICES, ServiceError, search_of
+from occlufer.builders.web.errors import FetchError, ServiceError
+from occlufer.builders.web.fetch import Fetched
+from occlufer.builders.web.services import REFUSED, SERVICES, search_of
 from occlufer.errors import UsageError
 
-QUERY = Query("scared face", "face mask", "scared face mask", "fear")
+QUERY = "scared face mask"
 
 
 @dataclass(frozen=True)

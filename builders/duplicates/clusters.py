@@ -18,7 +18,7 @@ from ..hashing.hash_table import table_of
 from ..hashing.resample import Grey
 from ..hashing.views import small, thumbnail
 from .blocks import block_difference
-from .edges import NAMES, Edge, Edges, Limits, first_alike, near_edges
+from .edges import NAMES, Edge, Edges, first_alike, limits_of, near_edges
 from .groups import Likeness, find_groups
 from .stars import Drop, star_clusters
 
@@ -76,7 +76,11 @@ def cluster_looks(
     first = first_alike(table)
     leaders = np.flatnonzero(first == np.arange(first.size))
     edges = near_edges(
-        table, limits(settings), leaders, np.ones(leaders.size, dtype=bool), np.arange(first.size)
+        table,
+        limits_of(settings),
+        leaders,
+        np.ones(leaders.size, dtype=bool),
+        np.arange(first.size),
     )
     names = [f"{looks[i].sha256} {place:09d}" for place, i in enumerate(order)]
     found = cluster(names, first, edges, Verifier(lambda place: grey(order[place]), {}), settings)
@@ -134,11 +138,6 @@ class Verifier:
             ends = self._seen(edge.a, edge.seen), self._seen(edge.b, edge.taken)
             self.measured[measure] = block_difference(*ends)
         return self.measured[measure]
-
-
-def limits(settings: DedupConfig) -> Limits:
-    """Return the limits of the search."""
-    return Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
 
 
 def _placed(clusters: Clusters, order: list[int]) -> Clusters:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from occlufer.config import DedupConfig, LeaksConfig
 from occlufer.engine import Remote
 
 from ..hashing.hash_table import HashTable, ViewTable
@@ -41,6 +42,16 @@ class Limits:
     def bits256(self) -> int:
         """How many bits of 256 two hashes may differ in at most, in a view or in a part."""
         return max(self.view_bits256, self.part_bits256)
+
+
+def limits_of(settings: DedupConfig | LeaksConfig) -> Limits:
+    """Return how near two pictures are by these settings."""
+    return Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
+
+
+def in_words(view: str, bits64: int, bits256: int) -> str:
+    """Return in which view two pictures are how near."""
+    return f"view {view}: phash64 {bits64} bits, phash256 {bits256} bits"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from occlufer.stages import Update
 from occlufer.workspace import Workspace
 
 from .arrivals import take_in
-from .clusters import likenesses, limits
+from .clusters import likenesses
+from .edges import limits_of
 from .groups import find_groups
 from .sample_index import Outcome, SampleIndex
 from .samples import read_hashes, read_samples
@@ -68,7 +69,7 @@ def _take_over(
     passing = catalog.passing_among(images, AFTER)
     before = index.samples(images)
     sizes, new = read_hashes(catalog, sorted(passing - before.keys()))
-    rows = dict(zip(sizes, take_in(index, new, limits(settings)).tolist(), strict=True))
+    rows = dict(zip(sizes, take_in(index, new, limits_of(settings)).tolist(), strict=True))
     sizes |= {image: sample.size for image, sample in before.items()}
     rows |= {image: sample.row for image, sample in before.items()}
     holders = catalog.holders_of(passing).items()

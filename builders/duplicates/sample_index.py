@@ -119,10 +119,6 @@ class SampleIndex:
         state: str | None = self._get("state")
         return state
 
-    def count(self) -> int:
-        """Return how many samples there are."""
-        return int(self._db.execute("SELECT count(*) FROM samples").fetchone()[0])
-
     # What is asked -------------------------------------------------------------------------------
 
     def sizes(self) -> tuple[dict[str, Size], dict[str, int]]:

@@ -6,14 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from occlufer.catalog import Catalog
 from occlufer.election import elect_by_sources
 from occlufer.record import Record
 
-from ..hashing.hash_table import ViewTable, from_hex
-from ..hashing.views import HASHED
+from ..hashing.hash_table import ViewTable
+from ..hashing.kept import placed_views
 
 
 @dataclass(frozen=True)
@@ -56,16 +54,15 @@ def read_hashes(catalog: Catalog, images: Collection[str]) -> tuple[dict[str, Si
         image: (value["crop"], value["width"] * value["height"])
         for image, value in catalog.values("faces", images)
     }
-    # Filled as they are read: an array for each image would take more than all hashes do.
-    views64 = np.empty((len(images), len(HASHED)), dtype=np.uint64, order="F")
-    views256 = np.empty((len(images), len(HASHED), 4), dtype=np.uint64)
     sizes: dict[str, Size] = {}
-    for row, (image, value) in enumerate(catalog.values("hashes", images)):
-        sizes[image] = Size(*crops[image], value["size_bytes"])
-        views64[row] = from_hex(value["views64"])
-        views256[row] = from_hex(value["views256"]).reshape(-1, 4)
-    known = slice(len(sizes))
-    return sizes, ViewTable(np.asfortranarray(views64[known]), views256[known])
+
+    def found() -> Iterator[tuple[str, dict[str, Any]]]:
+        for image, value in catalog.values("hashes", images):
+            sizes[image] = Size(*crops[image], value["size_bytes"])
+            yield image, value
+
+    table = placed_views(images, found())
+    return {image: sizes[image] for image in images}, table
 
 
 def read_samples(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..hashing.views import ITSELF, POSITION
 from .edges import Edge, Edges
@@ -12,6 +13,10 @@ from .edges import Edge, Edges
 # hashes differ in more than so many bits of 256, the pixels have to agree better.
 FAR_BITS256 = 56
 FAR_SHARE = 0.6
+
+
+# What is told of how near a duplicate is to the one that is kept for it.
+NEARNESS = ("view", "seen", "phash64_bits", "phash256_bits", "block_difference")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,20 @@ class Drop:
         """Which of the two has to be seen in the edge's view: "kept" or "dropped"."""
         return "kept" if self.edge.a == self.kept else "dropped"
 
+    def nearness(self) -> dict[str, Any]:
+        """Return how near the two are, as JSON has it."""
+        edge, blocks = self.edge, round(self.block_difference, 2)
+        told = (edge.view, self.seen, edge.bits64, edge.bits256, blocks)
+        return dict(zip(NEARNESS, told, strict=True))
+
+
+def are_copies(edge: Edge, difference: float, most: float) -> bool:
+    """Return whether two pictures that are near by `edge` are one, by their pixels.
+
+    These may differ by `most` grey levels in a block, beyond FAR_BITS256 by FAR_SHARE of it.
+    """
+    return difference <= (most * FAR_SHARE if edge.bits256 > FAR_BITS256 else most)
+
 
 def star_clusters(
     first: Sequence[int],
@@ -40,10 +59,10 @@ def star_clusters(
     """Return {dropped position: why} for pictures in the order of precedence.
 
     Whoever comes first is kept; a picture is dropped only for one that is kept and that it was
-    itself compared with, so likeness never travels along a chain. The pixels may differ by `most`
-    grey levels in a block, beyond FAR_BITS256 by FAR_SHARE of it. Only what could still be dropped
-    is verified: once a picture, not once a pair. `protected` positions are never dropped; of
-    those `dropped_before` it is known that they are, for what does not matter here.
+    itself compared with, so likeness never travels along a chain. How far the pixels may differ by
+    `most`, see `are_copies`. Only what could still be dropped is verified: once a picture, not once
+    a pair. `protected` positions are never dropped; of those `dropped_before` it is known that they
+    are, for what does not matter here.
 
     `first` says of every position which one is the first with the very same hashes; `edges` are
     between such first ones and stand for all that are like them.
@@ -70,7 +89,7 @@ def star_clusters(
                 ends = (kept, other) if kept_is_a else (other, kept)
                 pair = replace(edge, a=ends[0], b=ends[1])
                 difference = block_difference(pair)
-                if difference <= (most * FAR_SHARE if pair.bits256 > FAR_BITS256 else most):
+                if are_copies(pair, difference, most):
                     dropped[other] = Drop(kept, pair, difference)
     return dropped
 

@@ -8,7 +8,7 @@ from typing import Any
 from occlufer.record import Reject, Result
 
 from .samples import Sample
-from .stars import Drop
+from .stars import NEARNESS, Drop
 from .worlds import World
 
 Verdict = Mapping[str, Any]
@@ -16,17 +16,10 @@ Verdict = Mapping[str, Any]
 
 def verdict_of(drop: Drop, kept: Sample) -> dict[str, Any]:
     """Return why a sample is dropped, as the catalog keeps it."""
-    return {
-        "kept": kept.image,
-        "view": drop.edge.view,
-        "seen": drop.seen,
-        "phash64_bits": drop.edge.bits64,
-        "phash256_bits": drop.edge.bits256,
-        "block_difference": round(drop.block_difference, 2),
-    }
+    return {"kept": kept.image, **drop.nearness()}
 
 
-VERDICT = ("kept", "view", "seen", "phash64_bits", "phash256_bits", "block_difference")
+VERDICT = ("kept", *NEARNESS)
 
 
 def result_of(

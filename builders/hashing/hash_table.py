@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.errors import MissingError, UsageError
+from occlufer.errors import MissingError, UsageError, one_line
+from occlufer.replacing import replaced
 
 from .views import HASHED
 
@@ -41,13 +42,17 @@ class ViewTable:
     views256: Hashes
     """(n, len(HASHED), 4)."""
 
+    def __post_init__(self) -> None:
+        """Lay the hashes of one view side by side: a search reads one view of all pictures."""
+        object.__setattr__(self, "views64", np.asfortranarray(self.views64))
+
     def __len__(self) -> int:
         """Return n."""
         return int(self.views64.shape[0])
 
     def rows(self, chosen: Any) -> ViewTable:
         """Return the table of the chosen rows, an index or mask of numpy's."""
-        return ViewTable(np.asfortranarray(self.views64[chosen]), self.views256[chosen])
+        return ViewTable(self.views64[chosen], self.views256[chosen])
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class HashTable:
     """(n, len(HASHED), 4), likewise."""
 
     def __post_init__(self) -> None:
-        """Lay the hashes of one view side by side: a search reads one view of all pictures."""
+        """Lay out the views as ViewTable does."""
         object.__setattr__(self, "views64", np.asfortranarray(self.views64))
 
     def __len__(self) -> int:
@@ -82,7 +87,7 @@ def joined_views(tables: Sequence[ViewTable]) -> ViewTable:
     """Return the rows of all tables, one table after the other."""
     views64 = np.concatenate([table.views64 for table in tables])
     views256 = np.concatenate([table.views256 for table in tables])
-    return ViewTable(np.asfortranarray(views64), views256)
+    return ViewTable(views64, views256)
 
 
 def table_of(rows: Iterable[Mapping[str, Hashes]], views: bool = True) -> HashTable:
@@ -130,9 +135,8 @@ def write_table(path: Path, names: list[str], table: HashTable) -> None:
         )
     written = pa.table(columns).replace_schema_metadata({VERSION_KEY: VERSION.encode()})
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    pq.write_table(written, part, compression="zstd")
-    part.replace(path)
+    with replaced(path) as part:
+        pq.write_table(written, part, compression="zstd")
 
 
 def check_version(path: Path) -> None:
@@ -143,8 +147,7 @@ def check_version(path: Path) -> None:
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        line = str(error).splitlines()[0]
-        raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
+        raise UsageError(f"{path}: found no Parquet table of hashes ({one_line(error)})") from None
     _check_schema(path, schema)
 
 
@@ -170,8 +173,7 @@ def read_table(path: Path) -> tuple[list[str], HashTable]:
     except FileNotFoundError:
         raise MissingError(f"{path}: no such table of hashes") from None
     except (OSError, pa.ArrowException) as error:
-        line = str(error).splitlines()[0]
-        raise UsageError(f"{path}: found no Parquet table of hashes ({line})") from None
+        raise UsageError(f"{path}: found no Parquet table of hashes ({one_line(error)})") from None
     _check_schema(path, found.schema)
     names = found["name"]
     if names.type != pa.string() or names.null_count:

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from occlufer.engine import Remote, Task
 
-from .search import Cursor, Hashes, Join, JoinPlan, Pairs
+from .hash_table import Hashes
+from .search import Cursor, Join, JoinPlan, Pairs
 
 # What a process keeps sorted: of the band that is joined, and of the one before, which others
 # may still be at.

@@ -20,8 +20,8 @@ from occlufer.engine import Remote, Task, worker_count
 
 from ..compiled import compiled, popcount
 from .bands import BITS, Band, flips_of, plan
+from .hash_table import Hashes
 
-Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 
 # Pairs are handed out in blocks: memory is bounded by what is done with them.

@@ -9,7 +9,7 @@ from occlufer.config import LeaksConfig
 from occlufer.record import Reject, Result
 from occlufer.workspace import Workspace
 
-from ..duplicates.edges import Limits, Table, edges_between
+from ..duplicates.edges import Limits, Table, edges_between, in_words, limits_of
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Hit:
         """What a result says of it."""
         return [self.test_set, self.test_picture, self.view, self.bits64, self.bits256]
 
+    @property
+    def nearness(self) -> str:
+        """How near they are, in words."""
+        return in_words(self.view, self.bits64, self.bits256)
+
     def pair(self, workspace: Workspace) -> str:
         """Return in words which record is near what."""
         return (
             f"{workspace.catalog.owner(self.image).id} and {self.test_picture} of {self.test_set} "
-            f"(view {self.view}: phash64 {self.bits64} bits, phash256 {self.bits256} bits)"
+            f"({self.nearness})"
         )
-
-
-def limits(settings: LeaksConfig) -> Limits:
-    """Return how near a hit is."""
-    return Limits(settings.phash64_bits, settings.phash256_bits, settings.part_bits)
 
 
 def find_hits(
@@ -55,7 +55,7 @@ def find_hits(
     """Return {image: its hits} of those of ours that have some, one test set after the other."""
     found: dict[str, list[Hit]] = {}
     for name, test_set in test_sets:
-        for hit in hits(ours, name, test_set, limits(settings)):
+        for hit in hits(ours, name, test_set, limits_of(settings)):
             found.setdefault(hit.image, []).append(hit)
     return found
 

@@ -16,14 +16,14 @@ from occlufer.pipeline import stages_before
 from occlufer.stages import Changes, Update
 from occlufer.workspace import Workspace
 
-from .. import dedup
-from ..duplicates.clusters import limits as dedup_limits
-from ..duplicates.edges import edges_between
+from ..duplicates.edges import edges_between, limits_of
+from ..duplicates.kept_index import ask_index, most_followed
 from ..duplicates.sample_index import SampleIndex
 from ..duplicates.scan import rows_near
 from ..duplicates.worlds import near_rows
-from .hits import Hit, NamedHashes, find_hits, known_hits, limits, results_of
-from .leak_sets import hashes, sets_of
+from ..hashing.kept import view_hashes
+from .hits import Hit, NamedHashes, find_hits, known_hits, results_of
+from .leak_sets import sets_of
 
 AFTER = stages_before("leaks")
 # If the index has no edges as wide, every hash is looked at: for so many samples at most.
@@ -43,13 +43,13 @@ def follow(
         return None  # dedup has not run since
 
     def ask(index: SampleIndex) -> tuple[set[str], dict[str, list[Hit]]] | None:
-        if len(changes.images) > dedup.most_followed(index):
+        if len(changes.images) > most_followed(index):
             return None
         asked = _asked(workspace, index, changes, settings, near)
         found = None if asked is None else _hits(workspace, index, asked, settings, near)
         return None if asked is None or found is None else (asked, found)
 
-    told = dedup.ask_index(workspace, near, ask)
+    told = ask_index(workspace, near, ask)
     return None if told is None else _update(workspace, changes.images, *told, settings)
 
 
@@ -94,8 +94,8 @@ def _near_gone(workspace: Workspace, gone: set[str], settings: LeaksConfig) -> s
     hit = list(known_hits(workspace)) if known else []
     if not hit:
         return set()
-    table, hit_table = hashes(workspace, known), hashes(workspace, hit)
-    edges = edges_between(hit_table, table, limits(settings))
+    table, hit_table = (view_hashes(workspace.catalog, images) for images in (known, hit))
+    edges = edges_between(hit_table, table, limits_of(settings))
     return {hit[position] for position in edges.a.tolist()}
 
 
@@ -117,7 +117,7 @@ def _hits(
     validating = sorted(_of_split(workspace, beside, "validation"))
     ours = sorted(asked)
     test_sets = sets_of(workspace, sorted(beside.items()), validating)
-    return find_hits(NamedHashes(ours, hashes(workspace, ours)), test_sets, settings)
+    return find_hits(NamedHashes(ours, view_hashes(catalog, ours)), test_sets, settings)
 
 
 def _of_split(workspace: Workspace, images: Collection[str], split: str) -> set[str]:
@@ -131,7 +131,7 @@ def _rows_near(
     index: SampleIndex, rows: set[int], settings: LeaksConfig, near: DedupConfig
 ) -> set[int] | None:
     """Return these rows and all that may be as near one of them as a hit, None if too many."""
-    wanted, known = limits(settings), dedup_limits(near)
+    wanted, known = limits_of(settings), limits_of(near)
     if wanted.within(known):
         return near_rows(index.edges(rows), rows)
     if len(rows) > FEW_SCANS:

@@ -12,7 +12,8 @@ from occlufer.pipeline import stages_before
 from occlufer.record import Record
 from occlufer.workspace import Workspace
 
-from ..hashing.hash_table import SHAPES, HashTable, from_hex, read_table, table_of
+from ..hashing.hash_table import read_table
+from ..hashing.kept import view_hashes
 from .hits import NamedHashes
 
 FOLDER = "leaks"
@@ -54,14 +55,8 @@ def sets_of(
             if record.facts.test_set is not None:
                 among.setdefault(record.facts.test_set, {})[image] = record.id
     for name, ids in sorted(among.items()):
-        yield name, NamedHashes(list(ids.values()), hashes(workspace, ids))
+        yield name, NamedHashes(list(ids.values()), view_hashes(workspace.catalog, ids))
     tested = {image for ids in among.values() for image in ids}
     ours = [image for image in validating if image not in tested]
     names = [workspace.catalog.owner(image).id for image in ours]
-    yield OUR_VALIDATION, NamedHashes(names, hashes(workspace, ours))
-
-
-def hashes(workspace: Workspace, images: Iterable[str]) -> HashTable:
-    """Return the hashes of images, in their order."""
-    values = (workspace.catalog.value("hashes", image) for image in images)
-    return table_of({name: from_hex(value[name]) for name in SHAPES} for value in values)
+    yield OUR_VALIDATION, NamedHashes(names, view_hashes(workspace.catalog, ours))

@@ -17,13 +17,18 @@ import numpy as np
 from occlufer.config import DedupConfig, LeaksConfig
 from occlufer.workspace import Workspace
 
-from .. import dedup
-from ..duplicates.clusters import limits as dedup_limits
-from ..duplicates.edges import Limits, are_near, first_alike, near_edges, rank_by_hashes
+from ..duplicates.edges import (
+    Limits,
+    are_near,
+    first_alike,
+    limits_of,
+    near_edges,
+    rank_by_hashes,
+)
 from ..duplicates.groups import Forest
+from ..duplicates.kept_index import ask_index
 from ..duplicates.sample_index import SampleIndex
-from .hits import limits
-from .leak_sets import hashes
+from ..hashing.kept import view_hashes
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,7 @@ def tied_groups(
     `group_of` is {image: group}, of all images between which there must be no leak. What is near
     is asked of dedup's index, made by the settings `near`; all are searched if it does not know.
     """
-    images, wanted = sorted(group_of), limits(leaks)
+    images, wanted = sorted(group_of), limits_of(leaks)
     known = _known_pairs(workspace, images, near, wanted)
     rows, pairs = _found_pairs(workspace, images, wanted) if known is None else known
     groups = sorted(set(group_of.values()))
@@ -78,10 +83,10 @@ def _known_pairs(
     """Return the row of each image and the pairs of near rows, None if the index has not all."""
     if workspace.catalog.mark("dedup") is None:
         return None
-    if not wanted.within(dedup_limits(near)):
+    if not wanted.within(limits_of(near)):
         log.info("split: all samples are searched, for [leaks] looks farther than [dedup]")
         return None
-    return dedup.ask_index(workspace, near, partial(_indexed_pairs, images=images, wanted=wanted))
+    return ask_index(workspace, near, partial(_indexed_pairs, images=images, wanted=wanted))
 
 
 def _indexed_pairs(
@@ -103,7 +108,7 @@ def _found_pairs(
     workspace: Workspace, images: list[str], wanted: Limits
 ) -> tuple[list[int], Pairs]:
     """Return the first place with the hashes of each image, and the pairs of near places."""
-    table = hashes(workspace, images)
+    table = view_hashes(workspace.catalog, images)
     first = first_alike(table)
     leaders = np.flatnonzero(first == np.arange(first.size))
     new = np.ones(leaders.size, dtype=bool)

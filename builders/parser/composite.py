@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from occlufer.errors import UsageError
 from occlufer.face_parser import FACE_CENTRE, FACE_SHARE, FIRST_TYPE, MAP_PX
 from occlufer.schema import FACE_PARTS, LABELS, LANDMARK_MIRROR
 
@@ -27,7 +28,7 @@ from .mesh import PARTS, landmarks68, outline
 from .network import INPUT_PX
 from .pasted import PASTES, Donor, Palette
 from .taught import HAIR_OR_BACKGROUND, UNKNOWN
-from .teacher import TaughtFace
+from .teacher import PICTURES, TaughtFace
 
 Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -54,7 +55,7 @@ class Composite:
     image_rgb: Picture
     """(INPUT_PX, INPUT_PX, 3)"""
     classes: Labels
-    """(MAP_PX, MAP_PX): numbers of PARSED_CLASSES, or HAIR_OR_BACKGROUND."""
+    """(MAP_PX, MAP_PX): numbers of PARSED_CLASSES, HAIR_OR_BACKGROUND, or UNKNOWN."""
     landmarks68: Floats
     """(68, 2), x before y, as shares of the picture, covered points included."""
 
@@ -166,7 +167,11 @@ def frame_of(
     aspect: float = 1.0,
     mirror: bool = False,
 ) -> Frame:
-    """Return the frame in which the face has this share of the height, turn (radians) and place."""
+    """Return the frame in which the face has this share of the height, turn and place.
+
+    `roll` is in radians, `shift` (x, y) in shares of the canvas's side, and `aspect` is by how much
+    the photograph is stretched in its width.
+    """
     width, height = _size(face)
     points = landmarks68(face.mesh) * floats((width, height))
     low, high = points.min(axis=0), points.max(axis=0)
@@ -215,7 +220,8 @@ def donor_of(face: TaughtFace, rng: np.random.Generator) -> Donor:
 def decoded(face: TaughtFace) -> Picture:
     """Return the photograph's pixels (H, W, 3)."""
     image = cv2.imdecode(np.frombuffer(face.picture, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None, face.name
+    if image is None:
+        raise UsageError(f"{PICTURES}, {face.name}: found no picture that can be decoded")
     return np.asarray(image, np.uint8)[..., ::-1].copy()
 
 

@@ -26,9 +26,9 @@ def parser_loss(
     `logits` (B, 17, H, W), `points` and `landmarks` (B, 68, 2) as shares of the picture, `classes`
     int64 (B, H, W): numbers of PARSED_CLASSES, HAIR_OR_BACKGROUND, or UNKNOWN, which is left out.
     """
-    hair = FACE_PARTS.index("hair")
+    either = [FACE_PARTS.index(name) for name in ("background", "hair")]
     log_p = logits.log_softmax(dim=1)
-    both = torch.logsumexp(log_p[:, [0, hair]], dim=1, keepdim=True)
+    both = torch.logsumexp(log_p[:, either], dim=1, keepdim=True)
     log_p = torch.cat([log_p, both], dim=1)
     known = classes != UNKNOWN
     picked = log_p.gather(1, torch.where(known, classes, 0)[:, None])[:, 0]

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from occlufer.errors import MissingError, UsageError
+
 from ..synthetic.canvas import SIZE_PX, Canvas, Stencil, blurred, cover, polygon, shadow
 from ..synthetic.light import Light
 from ..synthetic.outlines import curve, floats
@@ -51,19 +53,31 @@ class Palette:
 
 
 def read_templates(folder: Path, held_out: bool) -> tuple[Picture, ...]:
-    """Return the mask templates (RGBA) to train on, or those held out, in the order of names."""
-    found = []
-    for path in sorted((folder / TEMPLATES).glob("*.png")):
-        if (path.stem in HELD_OUT_TEMPLATES) == held_out:
-            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            assert image is not None, path
-            assert image.shape[2] == 4, path
-            rows, columns = np.nonzero(image[..., 3] > 40)
-            cut = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-            scale = SIZE_PX / max(cut.shape[:2])
-            small = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            found.append(np.asarray(small[..., [2, 1, 0, 3]], np.uint8))
-    return tuple(found)
+    """Return the mask templates (RGBA) to train on, or those held out, in the order of names.
+
+    Raises MissingError if there is none, UsageError for a file that is no such picture.
+    """
+    files = sorted((folder / TEMPLATES).glob("*.png"))
+    paths = [path for path in files if (path.stem in HELD_OUT_TEMPLATES) == held_out]
+    if not paths:
+        kind = "held out" if held_out else "to train on"
+        raise MissingError(f"{folder / TEMPLATES}: found no *.png, expected mask templates {kind}")
+    return tuple(map(_read_template, paths))
+
+
+def _read_template(path: Path) -> Picture:
+    """Return a template, cut to what is not transparent, its longer side SIZE_PX."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None or image.ndim != 3 or image.shape[2] != 4:
+        found = "no picture" if image is None else "a picture without transparency"
+        raise UsageError(f"{path}: found {found}, expected a mask template as RGBA")
+    rows, columns = np.nonzero(image[..., 3] > 40)
+    if not rows.size:
+        raise UsageError(f"{path}: found a picture that is transparent all over, expected a mask")
+    cut = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    scale = SIZE_PX / max(cut.shape[:2])
+    small = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small[..., [2, 1, 0, 3]], np.uint8)
 
 
 def paste_mask(

@@ -19,12 +19,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from occlufer.errors import UsageError
+from occlufer.replacing import replaced
 
 from .composite import Composite, compose, donor_of
 from .loss import parser_loss
 from .network import ParserNet
-from .pasted import Donor, Palette, read_templates
-from .teacher import TaughtFace, read_faces
+from .pasted import Donor, Palette, Picture
+from .teacher import TaughtFace
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class ParserTraining:
     """What a training run depends on."""
 
     data: Path
-    """The folder of the teacher's faces and the mask templates."""
+    """The folder of the teacher's faces and the mask templates, see teacher and pasted."""
     out: Path
     """Where checkpoint and log go."""
     steps: int = 7000
@@ -56,9 +57,16 @@ class ParserTraining:
 class Composites(Dataset[tuple[Any, ...]]):
     """Composite number k of a run: the same for the same seed, whoever makes it and when."""
 
-    def __init__(self, faces: list[TaughtFace], data: Path, first: int, count: int, seed: int):
+    def __init__(
+        self,
+        faces: list[TaughtFace],
+        templates: tuple[Picture, ...],
+        first: int,
+        count: int,
+        seed: int,
+    ):
         self.faces, self.first, self.count, self.seed = faces, first, count, seed
-        self.palette = Palette(read_templates(data, held_out=False), self._donor)
+        self.palette = Palette(templates, self._donor)
 
     def __len__(self) -> int:
         return self.count
@@ -81,11 +89,15 @@ def _arrays(made: Composite) -> tuple[Any, ...]:
 
 
 def train_parser(
-    run: ParserTraining, at_step: Callable[[int], None] = lambda step: None
+    run: ParserTraining,
+    faces: list[TaughtFace],
+    templates: tuple[Picture, ...],
+    at_step: Callable[[int], None] = lambda step: None,
 ) -> ParserNet:
     """Train, going on from the checkpoint in `run.out` if there is one; return averaged weights.
 
-    `at_step` is called before each step with its number.
+    `faces` and mask `templates` are those to train on, see read_faces and read_templates; `at_step`
+    is called before each step with its number.
     """
     torch.manual_seed(run.seed)
     device = torch.device(run.device)
@@ -99,7 +111,7 @@ def train_parser(
     path = run.out / "checkpoint.pt"
     step = _restore(path, run, net, shipped, optimizer) if path.exists() else 0
     started, seen, sums = time.monotonic(), 0, np.zeros(2)
-    for images, classes, landmarks in _batches(run, step):
+    for images, classes, landmarks in _batches(run, faces, templates, step):
         at_step(step)
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * _schedule(step, run)
@@ -139,10 +151,11 @@ def _tell(run: ParserTraining, step: int, means: NDArray[np.float64], seconds: f
     log.info("%s", row)
 
 
-def _batches(run: ParserTraining, step: int) -> Iterator[list[Tensor]]:
-    faces, _ = read_faces(run.data)
+def _batches(
+    run: ParserTraining, faces: list[TaughtFace], templates: tuple[Picture, ...], step: int
+) -> Iterator[list[Tensor]]:
     first, last = step * run.batch, run.steps * run.batch
-    composites = Composites(faces, run.data, first, last - first, run.seed)
+    composites = Composites(faces, templates, first, last - first, run.seed)
     yield from DataLoader(
         composites, run.batch, num_workers=run.workers, worker_init_fn=_single_thread
     )
@@ -192,9 +205,8 @@ def _save(
         "shipped": shipped.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+    with replaced(path) as part:
+        torch.save(state, part)
 
 
 def _restore(

@@ -8,7 +8,7 @@ from string import Template
 from textwrap import fill
 from typing import Any
 
-from occlufer.lock import INDEX, Lock, config_folder
+from occlufer.lock import INDEX, MAIN, Lock, config_folder
 from occlufer.schema import LABEL_CODES, LABELS
 from occlufer.scope import OUT_OF_SCOPE
 
@@ -17,12 +17,11 @@ from ..tombstones import TAKEDOWN_NAME
 from .attribution import FILE_NAME as ATTRIBUTION_NAME
 from .columns import features, index_features
 from .occlusion_lists import CITATION, FORMS
-from .responsible import BIASES, LIMITATIONS, USES, rights_totals
+from .responsible import BIASES, LIMITATIONS, PUBLISHED_RIGHTS, USES, rights_totals
 from .subsets import SPLIT
 
 # The Hub's names for ranges of sizes, by the first number above.
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
-SHOWN_RIGHTS = ("publishable", "index_only")
 # What the Hub asks of whoever wants the data; a person of the repository's then decides.
 GATE_PROMPT = (
     "These are faces of people. State who you are and what you want the data for, and agree to "
@@ -142,7 +141,7 @@ def _header(lock: Lock) -> str:
     from huggingface_hub import DatasetCardData
 
     counts = _samples_of(lock)
-    samples = sum(counts["default"].values())
+    samples = sum(counts[MAIN].values())
     card = DatasetCardData(
         pretty_name="Occlu-FER",
         license="other",
@@ -168,13 +167,13 @@ def _samples_of(lock: Lock) -> dict[str, dict[str, int]]:
     splits = {split: count for split, count in counted.items() if count}
     subsets = {name: {SPLIT: subset["matched"]} for name, subset in lock.subsets.items()}
     of_subsets = {SPLIT: sum(found[SPLIT] for found in subsets.values())} if subsets else {}
-    return {"default": splits, **subsets, INDEX: {**splits, **of_subsets}}
+    return {MAIN: splits, **subsets, INDEX: {**splits, **of_subsets}}
 
 
 def _config(name: str, splits: dict[str, int]) -> dict[str, Any]:
     folder = config_folder(name)
     data_files = [{"split": split, "path": f"{folder}/{split}-*"} for split in splits]
-    default = {"default": True} if name == "default" else {}
+    default = {"default": True} if name == MAIN else {}
     return {"config_name": name, **default, "data_files": data_files}
 
 
@@ -246,17 +245,18 @@ def _labels(lock: Lock) -> str:
 
 
 def source_table(lock: Lock) -> str:
+    """Return the table of sources: how much of each, under which rights, whom to name."""
     rows = [
         (
             escape(name),
             terms["samples"] + terms["only_in_subsets"],
-            *(terms["rights"][right] for right in SHOWN_RIGHTS),
+            *(terms["rights"][right] for right in PUBLISHED_RIGHTS),
             "; ".join(map(escape, terms["licences"])),
             _whom(terms),
         )
         for name, terms in lock.sources.items()
     ]
-    header = ("source", "samples", *SHOWN_RIGHTS, "licence", "attribution")
+    header = ("source", "samples", *PUBLISHED_RIGHTS, "licence", "attribution")
     return table(header, rows)
 
 

@@ -29,7 +29,7 @@ def features() -> Any:
 
     return Features(
         {
-            "image": Image(),
+            PIXELS: Image(),
             "label": ClassLabel(names=list(LABELS)),
             "votes": List(Value("int32"), length=len(LABELS)),
             "agreement": Value("float32"),
@@ -135,7 +135,7 @@ def label_name(sample: Sample, workspace: Workspace) -> str:
 
 
 def labelled_by(sample: Sample, workspace: Workspace) -> str:
-    """Return who gave the sample its label: its "sources", "people", or an "adjudicator"."""
+    """Return who gave a sample its label: "sources", "people", an "adjudicator", or "gold"."""
     return str(_labelled(sample, workspace).get("by", "sources"))
 
 

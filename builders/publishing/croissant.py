@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from occlufer.lock import INDEX, Lock, config_folder
+from occlufer.lock import INDEX, MAIN, Lock, config_folder
 from occlufer.schema import LABELS
 
 from .citation import PAPER, PAPER_ADDRESS, TITLE
@@ -63,7 +63,7 @@ DATA_TYPES = {
 }
 """{type of a column, as Arrow calls it: Croissant's}"""
 WHAT = {
-    "default": "The dataset, one record a sample; the field split says train or validation.",
+    MAIN: "The dataset, one record a sample; the field split says train or validation.",
     INDEX: "Every row of every config without its pixels, and where these come from.",
 }
 SUBSET = "An evaluation subset, not to be trained on."

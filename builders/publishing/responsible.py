@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from occlufer.lock import Lock
-from occlufer.schema import LABELS
+from occlufer.schema import LABELS, RIGHTS
 from occlufer.scope import OUT_OF_SCOPE
 
+# What is blocked is in no dataset.
+PUBLISHED_RIGHTS = tuple(right for right in RIGHTS if right != "blocked")
 USES = (
     "Research on recognising facial expressions when part of the face cannot be seen.",
     "Measuring how models fail under occlusion, by its type and severity.",
@@ -83,7 +85,7 @@ def rights_totals(lock: Lock) -> dict[str, int]:
     """Return {rights: samples} of what is published, over all sources."""
     return {
         right: sum(terms["rights"][right] for terms in lock.sources.values())
-        for right in ("publishable", "index_only")
+        for right in PUBLISHED_RIGHTS
     }
 
 

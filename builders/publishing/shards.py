@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from occlufer.lock import config_folder
+
 # Rows enough for a page of the Hub's viewer.
 ROWS_PER_GROUP = 100
 # Large enough for the Hub, small enough to fetch again.
@@ -27,6 +29,11 @@ def shard_rows(sizes: Iterable[int]) -> list[int]:
         counts[-1] += 1
         total += taken
     return counts
+
+
+def shard_name(config: str, split: str, number: int = 0, total: int = 1) -> str:
+    """Return the name of a shard in the published folder: one of `total`, numbered from 0."""
+    return f"{config_folder(config)}/{split}-{number:05d}-of-{total:05d}.parquet"
 
 
 def write_rows(path: Path, schema: Any, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..tombstones import TAKEN_DOWN
 from .read import BLOCKED, READ, UNREADABLE, Copy, Found
 from .recipe import Wanted
 
 MISSING_NAME = "missing.csv"
 COLUMNS = ("config", "split", "source", "source_id", "reason")
-NO_SUCH_SOURCE, NO_SUCH_FILE, TAKEN_DOWN = "no_such_source", "no_such_file", "taken_down"
+NO_SUCH_SOURCE, NO_SUCH_FILE = "no_such_source", "no_such_file"
 # What lies under a row's name where no picture of it was found.
 REASONS = {READ: "another_picture", UNREADABLE: "unreadable", BLOCKED: TAKEN_DOWN}
 

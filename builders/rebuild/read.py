@@ -161,7 +161,7 @@ def _see(
         if row.key not in copies:
             try:
                 crop = crop_of(data, row)
-            except BadImageError as error:  # it was a picture where the recipe was made
+            except (BadImageError, OSError) as error:  # a picture where the recipe was made
                 log.warning("source %s: %s: %s", row.source, entry.source_id, error)
                 return Seen(entry.source_id, UNREADABLE)
             copies[row.key] = copy_of(crop, sha256, row, store)
@@ -174,7 +174,9 @@ def _of_sample(data: bytes, by_sample: Mapping[str, list[Wanted]]) -> list[Wante
         return []
     try:
         return by_sample.get(hashlib.sha256(without_metadata(data)).hexdigest(), [])
-    except (BadImageError, OSError):  # no picture
+    except MemoryError:
+        raise
+    except Exception:  # no picture, or a broken one: what opens it raises many kinds
         return []
 
 

@@ -17,13 +17,21 @@ from occlufer.engine import map_local
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.images import ImageStore
 from occlufer.lock import LOCK_NAME, Lock
+from occlufer.workspace import held
 
 from ..hashes import look
 from ..publishing.swap import restore, swap_into_place
-from ..tombstones import TAKEDOWN_NAME, Suspect, Tombstones, hits, read_tombstones
+from ..tombstones import (
+    TAKEDOWN_NAME,
+    TAKEN_DOWN,
+    Suspect,
+    Tombstones,
+    hits,
+    read_tombstones,
+)
 from ..verify.files import read_lock
 from ..verify.totals import REBUILT
-from .account import TAKEN_DOWN, Coverage, counted, missing_by_source, reason_of
+from .account import Coverage, counted, missing_by_source, reason_of
 from .attribution import check_attribution
 from .lock import check_lock
 from .looks import look_through, sought_of
@@ -33,11 +41,12 @@ from .sources import Opened, Paths, open_sources, paths_given
 from .write import Rebuilt, write
 
 PICTURES_AT_ONCE = 1000
+BUSY = "another rebuild (process {}) works at the same --out; wait for it"
 
 
 def rebuild(
     folder: Path,
-    kinds: Mapping[str, Path],
+    kinds: Mapping[str, Path | str],
     named: Iterable[str] = (),
     out: Path | None = None,
     takedown: Path | None = None,
@@ -52,16 +61,24 @@ def rebuild(
     """
     recipe = read_recipe(folder)
     check_lock(recipe.folder, recipe.lock)
-    out = (out or Path(recipe.lock.name)).resolve()
-    restore(out)
-    former = _former(out, recipe)
     check_attribution(recipe)
-    tombstones = _tombstones(recipe, takedown).plus(read_tombstones(out / TAKEDOWN_NAME).stones)
-    needed = Counter(row.source for row in recipe.wanted)
+    out = (out or Path(recipe.lock.name)).resolve()
     paths = paths_given(recipe.lock, kinds, named)
-    _check_apart(out, paths)
-    opened = open_sources(recipe.lock, paths, needed)
+    _check_apart(out, recipe, paths)
+    stones = _tombstones(recipe, takedown)
+    opened = open_sources(recipe.lock, paths, Counter(row.source for row in recipe.wanted))
     out.parent.mkdir(parents=True, exist_ok=True)
+    # A second one would delete the first's work, and count its half-written folder as its own.
+    with held(out.with_name(f".{out.name}.lock"), BUSY):
+        restore(out)
+        return _rebuild(recipe, opened, stones, out, workers)
+
+
+def _rebuild(
+    recipe: Recipe, opened: list[Opened], stones: Tombstones, out: Path, workers: int
+) -> Coverage:
+    former = _former(out, recipe)
+    tombstones = stones.plus(read_tombstones(out / TAKEDOWN_NAME).stones)
     fresh, pictures = (out.with_name(f".{out.name}.{end}") for end in ("partial", "pictures"))
     try:
         for place in (fresh, pictures):
@@ -85,8 +102,6 @@ def _former(out: Path, recipe: Recipe) -> Lock | None:
     Raises UsageError for anything but the dataset of the recipe, or a part of it that a rebuild has
     left: a build of one's own may not come again.
     """
-    if out.is_relative_to(recipe.folder) or recipe.folder.is_relative_to(out):
-        raise UsageError(f"out = {out}: lies with the recipe, {recipe.folder}; give a place apart")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     lock, _ = read_lock(out)
@@ -116,8 +131,10 @@ def _check_loss(out: Path, former: Lock | None, rebuilt: Rebuilt) -> None:
         )
 
 
-def _check_apart(out: Path, paths: Paths) -> None:
-    """Raise UsageError if `out` lies in a source, or a source in it."""
+def _check_apart(out: Path, recipe: Recipe, paths: Paths) -> None:
+    """Raise UsageError if `out` lies in the recipe or a source, or one of them in it."""
+    if out.is_relative_to(recipe.folder) or recipe.folder.is_relative_to(out):
+        raise UsageError(f"out = {out}: lies with the recipe, {recipe.folder}; give a place apart")
     for source, given in paths.items():
         for place in given.values():
             if out.is_relative_to(place.resolve()) or place.resolve().is_relative_to(out):

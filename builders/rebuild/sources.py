@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, SourceConfig
+from occlufer.config import SOURCE_PATHS, SOURCE_PRIVATE, SourceConfig, is_address
 from occlufer.errors import UsageError
 from occlufer.lock import Lock
 
 from ..gather import open_source
 from ..sources.adapters import adapter_of
 from ..sources.entry import Entry
+from ..sources.mirror import local_copy
 
 Paths = Mapping[str, Mapping[str, Path]]
 """{source: {"path", or another key of the source that is a path: where it is here}}"""
@@ -35,10 +36,11 @@ class Opened:
 
 
 def paths_given(
-    lock: Lock, kinds: Mapping[str, Path], named: Iterable[str]
+    lock: Lock, kinds: Mapping[str, Path | str], named: Iterable[str]
 ) -> dict[str, dict[str, Path]]:
     """Return the paths by source; `named` are texts "NAME=PATH" or "NAME.KEY=PATH".
 
+    What lies at an address is copied to this machine, as a build does.
     Raises UsageError for a kind or a name that the recipe does not have, and for a kind that
     several sources have.
     """
@@ -52,12 +54,12 @@ def paths_given(
         if len(names) > 1:
             more = ", ".join(f"--source {name}=PATH" for name in names)
             raise UsageError(f"{option}: found {len(names)} sources of this kind, expected {more}")
-        paths[names[0]] = {"path": path}
+        paths[names[0]] = {"path": _at_hand(str(path), option)}
     for text in named:
         name, key, path = _read(text)
         if name not in tables:
             raise UsageError(f"--source {text}: found no source {name!r}, expected {_told(tables)}")
-        paths.setdefault(name, {})[key] = path
+        paths.setdefault(name, {})[key] = _at_hand(path, f"--source {name}")
     return paths
 
 
@@ -102,7 +104,12 @@ def _told(tables: Mapping[str, Mapping[str, Any]]) -> str:
     return "one of " + ", ".join(f"{name} (kind {t['kind']})" for name, t in tables.items())
 
 
-def _read(text: str) -> tuple[str, str, Path]:
+def _at_hand(path: str, option: str) -> Path:
+    """Return the path, or that of a copy on this machine if it is an address."""
+    return local_copy(path, option) if is_address(path) else Path(path).expanduser().absolute()
+
+
+def _read(text: str) -> tuple[str, str, str]:
     """Return (source, key, path) of a text on the command line."""
     left, equals, path = text.partition("=")
     name, _, key = left.partition(".")
@@ -111,4 +118,4 @@ def _read(text: str) -> tuple[str, str, Path]:
     if (key or "path") not in SOURCE_PATHS:
         expected = " or ".join(SOURCE_PATHS)
         raise UsageError(f"--source {text}: found the key {key!r}, expected {expected}")
-    return name, key or "path", Path(path).expanduser().absolute()
+    return name, key or "path", path

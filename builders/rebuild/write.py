@@ -15,15 +15,15 @@ from typing import Any
 from occlufer.digest import file_sha256
 from occlufer.errors import GateError
 from occlufer.images import ImageStore
-from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
+from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder, write_lock
 from occlufer.progress import progress
 
 from ..publishing.attribution import FILE_NAME as ATTRIBUTION_NAME
 from ..publishing.columns import PIXELS, features, index_features
 from ..publishing.documents import write_documents
-from ..publishing.shards import ROWS_PER_GROUP, shard_rows, write_rows
+from ..publishing.shards import ROWS_PER_GROUP, shard_name, shard_rows, write_rows
 from ..takedown import params as takedown_params
-from ..tombstones import TAKEDOWN_NAME, Tombstones, write_tombstones
+from ..tombstones import Tombstones, write_bare
 from ..verify.shards import Row
 from .account import MISSING_NAME, write_missing
 from .attribution import write_attribution
@@ -83,7 +83,7 @@ def write(fresh: Path, rebuilt: Rebuilt) -> Lock:
     """
     shards, tally = _write_shards(fresh, rebuilt)
     index = _write_index(fresh, rebuilt)
-    names = [*shards, *index, *_write_tombstones(fresh, rebuilt)]
+    names = [*shards, *index, *write_bare(fresh, rebuilt.tombstones)]
     lock = _with_tombstones(rebuilt.recipe.lock, rebuilt.tombstones)
     if not rebuilt.is_whole:
         lock = lock_of_part(lock, tally, rebuilt.copies)
@@ -98,7 +98,7 @@ def write(fresh: Path, rebuilt: Rebuilt) -> Lock:
         sizes={name: (fresh / name).stat().st_size for name in names},
         shards=_shard_counts(lock, [*shards, *index]),
     )
-    (fresh / LOCK_NAME).write_text(lock.to_text(), encoding="utf-8")
+    write_lock(fresh, lock)
     write_documents(fresh, lock)
     _check(fresh, shards)
     if rebuilt.is_whole:
@@ -131,11 +131,11 @@ def _write_shards(fresh: Path, rebuilt: Rebuilt) -> tuple[list[str], Tally]:
         (fresh / folder).mkdir(exist_ok=True)
         rows = _with_pixels(config, split, rebuilt, tally)
         for number, count in enumerate(counts):
-            name = f"{folder}/{split}-{number:05d}-of-{len(counts):05d}.parquet"
+            name = shard_name(config, split, number, len(counts))
             shown = progress(islice(rows, count), count, name)
             write_rows(fresh / name, features().arrow_schema, shown)
             names.append(name)
-        if not any((fresh / folder).iterdir()) and config != "default":
+        if not any((fresh / folder).iterdir()) and config != MAIN:
             (fresh / folder).rmdir()
     return names, tally
 
@@ -161,17 +161,10 @@ def _write_index(fresh: Path, rebuilt: Rebuilt) -> list[str]:
         return names
     there = zip(rebuilt.recipe.wanted, rebuilt.copies, strict=True)
     for split in dict.fromkeys(row.split for row, copy in there if copy is not None):
-        names.append(f"{INDEX}/{split}-00000-of-00001.parquet")
+        names.append(shard_name(INDEX, split))
         rows = (row for _, row, _ in rebuilt.rows(split))
         write_rows(fresh / names[-1], index_features().arrow_schema, rows)
     return names
-
-
-def _write_tombstones(fresh: Path, rebuilt: Rebuilt) -> list[str]:
-    lines = rebuilt.tombstones.bare_lines()
-    if lines:
-        write_tombstones(fresh / TAKEDOWN_NAME, lines)
-    return [TAKEDOWN_NAME] if lines else []
 
 
 def _with_tombstones(lock: Lock, tombstones: Tombstones) -> Lock:
@@ -191,9 +184,9 @@ def _shard_counts(lock: Lock, names: list[str]) -> dict[str, dict[str, int]]:
         for config, splits in lock.shards.items()
     }
     return {
-        config: {split: n for split, n in splits.items() if n or config == "default"}
+        config: {split: n for split, n in splits.items() if n or config == MAIN}
         for config, splits in counted.items()
-        if config == "default" or any(splits.values())
+        if config == MAIN or any(splits.values())
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -14,7 +13,7 @@ from occlufer.record import Reject
 from occlufer.schema import NO_CLASS
 
 from .affectnet_labels import TERMS, WORDS, facts
-from .entry import Entry, read_file, read_nothing
+from .entry import Entry, read_file, read_nothing, text_stamp
 from .files import name_of, stamp_of
 from .labels import rejected
 from .named_files import named_file, own_folder
@@ -138,7 +137,7 @@ def _is_ours(table: Path) -> bool:
 def _row(line: Line, table: Path, folder: Path, root: Path, split: str, name: str) -> Entry:
     place = f"{table.name}, line {line.number}"
     source_id = f"{name_of(table.relative_to(root))}:{line.number}"
-    stamp = f"{zlib.crc32(line.text.encode()):08x}"
+    stamp = text_stamp(line.text)
     cells = csv_cells(line.text)
     bad = line.fault or _row_fault(cells)
     if bad or cells is None:

@@ -87,7 +87,15 @@ def name_of_number(text: str, names: list[str] | None) -> str:
     raise ValueError(f"found the class number {text[:20]!r}, expected 0 to {len(names) - 1} or -1")
 
 
-def held(cells: Any) -> list[tuple[bool, str]]:
+def word_of(text: str, names: list[str] | None) -> tuple[str, str]:
+    """Return the word of a cell, a class number by its name, and why it has none, if so."""
+    try:
+        return name_of_number(text.strip(), names), ""
+    except ValueError as error:
+        return "", str(error)
+
+
+def pictures_held(cells: Any) -> list[tuple[bool, str]]:
     """Return (whether it has bytes, its path) of every picture in an Arrow array.
 
     The bytes are not looked at: an array that is mapped from a file is not read either.

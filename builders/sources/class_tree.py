@@ -16,13 +16,10 @@ from occlufer.record import Facts, Reject
 from occlufer.schema import LABEL_SYNONYMS
 
 from .entry import Entry, read_file
-from .files import fault, folders, name_of, stamp_of, walk
-from .labels import UNLABELLED, said
+from .files import SYSTEM_FILE, fault, folders, is_system, name_of, stamp_of, walk
+from .labels import UNLABELLED, quoted, said
 from .terms import Terms
 
-# What systems leave behind when they show or pack a folder; so is any name that begins with a dot.
-# Such files are rejects, and such folders are neither splits nor classes.
-SYSTEM_NAMES = ("__macosx", "thumbs.db", "desktop.ini")
 # Splits lie in one another at most so deep, e.g. Val/Val_Aligned_Faces_new/Val_Aligned_Faces/.
 DEEPEST = 3
 
@@ -122,7 +119,7 @@ def class_folders(root: Path, tree: Tree) -> dict[Steps, list[str]]:
 def inner_folders(path: Path) -> list[str]:
     """Return the names of the folders in `path`, system's left out; none if it is not listed."""
     try:
-        return [name for name in folders(path) if not _is_system(name)]
+        return [name for name in folders(path) if not is_system(name)]
     except OSError:
         return []
 
@@ -130,7 +127,7 @@ def inner_folders(path: Path) -> list[str]:
 def first_files(folder: Path, count: int) -> list[Path]:
     """Return the first files under a folder, system's left out, by which sets are told apart."""
     # A pipe is no file: whoever opens one waits for ever.
-    files = (path for path in walk(folder) if not _is_system(path.name) and path.is_file())
+    files = (path for path in walk(folder) if not is_system(path.name) and path.is_file())
     try:
         return list(islice(files, count))
     except OSError:  # may not be listed
@@ -199,10 +196,9 @@ def _unknown(folder: Path, tree: Tree) -> str:
     text = f"{folder}: found the class {folder.name!r}, expected one of {', '.join(tree.classes)}"
     if tree.label_map is None:
         return f"{text}, as {tree.terms.title} has them"
-    word = folder.name.replace("\\", "\\\\").replace('"', '\\"')
     return (
         f"{text} or a usual spelling; a number is never guessed: say what it means with "
-        f'label_map = {{ "{word}" = "..." }} (a class, or "{UNLABELLED}")'
+        f'label_map = {{ {quoted(folder.name)} = "..." }} (a class, or "{UNLABELLED}")'
     )
 
 
@@ -232,14 +228,10 @@ def _entry(
 
 def _misplaced(steps: Steps, split: Split | None, within: bool) -> Reject | None:
     """Return why a file is no sample, judged by where it lies; None if it may be one."""
-    if any(map(_is_system, steps)):
-        return Reject("system_file", "hidden, or left behind by the system that packed the folder")
+    if any(map(is_system, steps)):
+        return SYSTEM_FILE
     if split is not None and split.left_out:
         return Reject("not_chosen", split.left_out)
     if within or (split is not None and not split.labelled):
         return None
     return Reject("no_class", "expected it in <split>/<class>/")
-
-
-def _is_system(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_NAMES

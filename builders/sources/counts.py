@@ -11,8 +11,8 @@ from occlufer.record import Facts
 
 from .adapters import Adapter, adapter_of
 from .entry import Entry
+from .labels import UNLABELLED
 
-UNLABELLED = "unlabelled"
 Counts = dict[str, Counter[str]]
 """{split, or "all": {class, word of schema.NO_CLASS, or "unlabelled": samples}}"""
 

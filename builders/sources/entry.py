@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from occlufer.record import Facts, Reject
 
@@ -35,6 +36,11 @@ class Entry:
     """Set if the listing alone shows that it cannot be used."""
     place: str = ""
     """Where the source lists it, where that is a row, e.g. "training.csv, line 17"."""
+
+
+def text_stamp(text: str) -> str:
+    """Return the stamp of what is known by a text, e.g. a line of a table."""
+    return f"{crc32(text.encode()):08x}"
 
 
 def read_file(path: Path) -> Reading:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from occlufer.record import Facts, Reject
 
 from ..cut import Box, cut_out
 from ..pixels import MAX_PIXELS, MIN_SIDE_PX, BadImageError, decode_rgb, encode_png, read_bytes
-from .entry import Entry, Reading, read_nothing
+from .entry import Entry, Reading, read_nothing, text_stamp
 from .files import source_folder, stamp_of
 from .labels import said
 from .named_files import named_file
@@ -141,7 +140,7 @@ def _names(folder: Path) -> Iterator[str]:
 def _entry(line: Line, listed: Path, places: list[Path], settings: Settings, name: str) -> Entry:
     row = _tokens(line.text)
     place = f"{listed.name}, line {line.number}"
-    stamp = f"{zlib.crc32(line.text.encode()):08x}"
+    stamp = text_stamp(line.text)
     fault = line.fault or _row_fault(row)
     if fault:
         reject = Reject("malformed_row", fault)

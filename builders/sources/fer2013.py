@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from occlufer.record import Facts, Reject
 from ..pixels import BadImageError, encode_png
 from . import class_tree
 from .class_tree import Split, Tree
-from .entry import Entry, Reading, read_nothing
+from .entry import Entry, Reading, read_nothing, text_stamp
 from .files import source_folder
 from .labels import said
 from .rows import Line, lines
@@ -138,7 +137,7 @@ def _row(line: Line, number: int, path: Path, name: str) -> Entry:
     # Row numbers, not line numbers: FERPlus's votes join by row.
     row = cells(line.text)
     fault = row_fault(line)
-    stamp = f"{zlib.crc32(line.text.encode()):08x}"
+    stamp = text_stamp(line.text)
     source_id, place = f"row_{number:05d}", f"{path.name}, line {line.number}"
     if fault:
         facts, reject = _facts(name, None, None, None), Reject("malformed_row", fault)

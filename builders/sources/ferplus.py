@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject
 
 from . import fer2013
-from .entry import Entry, read_nothing
+from .entry import Entry, read_nothing, text_stamp
 from .fer2013 import CSV_SPLITS, FOLDER_SPLITS, TEST_SETS, cells, csv_rows, read_pixels, row_fault
 from .files import folders, source_folder
 from .labels import rejected, said
@@ -157,7 +156,7 @@ def _vote_rows(path: Path) -> Iterator[Line]:
 
 def _entry(number: int, votes: Line | None, pixels: Line | None, place: str, name: str) -> Entry:
     both = "".join(line.text for line in (votes, pixels) if line)
-    stamp = f"{zlib.crc32(both.encode()):08x}"
+    stamp = text_stamp(both)
     row_id = f"row_{number:05d}"
     reject = _reject(votes, pixels)
     if votes is None or pixels is None or reject is not None:

@@ -11,6 +11,10 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.record import Reject
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+# What systems leave behind when they show or pack a folder; so is any name that begins with a dot.
+# Such folders are neither splits nor classes.
+SYSTEM_NAMES = ("__macosx", "thumbs.db", "desktop.ini")
+SYSTEM_FILE = Reject("system_file", "hidden, or left behind by the system that packed the folder")
 
 
 def source_folder(path: Path, how_to_get: str) -> Path:
@@ -48,6 +52,11 @@ def walk(root: Path) -> Iterator[Path]:
             yield path
             continue
         waiting += [(child, target) for child in reversed(inner)]
+
+
+def is_system(name: str) -> bool:
+    """Return whether a file or folder is hidden, or called as one that a system leaves behind."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def has_pictures(root: Path) -> bool:

@@ -14,10 +14,10 @@ from occlufer.lock import LOCK_NAME
 from occlufer.record import Facts, Reject
 from occlufer.schema import LABELS
 
-from ..pixels import BadImageError
-from .arrow_columns import held, is_plain, name_of_number, storage_of, stored, texts
-from .entry import Entry, Reading, read_file, read_nothing
+from .arrow_columns import is_plain, pictures_held, storage_of, stored, texts, word_of
+from .entry import Entry, Reading, read_nothing
 from .files import name_of, source_folder, stamp_of
+from .named_files import read_named
 from .opened_dataset import Opened, Place, folder_place, opened, picture_file
 from .row_facts import (
     IMAGE_NAMES,
@@ -242,7 +242,7 @@ def _rows(dataset: Any, columns: Columns) -> Iterator[Row]:
             cells = [texts(batch.column(column)) for column in columns.plain]
             by_row = zip(*cells, strict=True) if cells else [()] * batch.num_rows
             votes = batch.column(VOTES).to_pylist() if columns.votes else [None] * batch.num_rows
-            pictures = held(batch.column(columns.image))
+            pictures = pictures_held(batch.column(columns.image))
             for row, (has_bytes, picture), said in zip(by_row, pictures, votes, strict=True):
                 yield Row(dict(zip(columns.plain, row, strict=True)), has_bytes, picture, said)
 
@@ -257,18 +257,10 @@ def _label_words(found: Opened, columns: Mapping[str, Columns]) -> dict[str, str
                 for cells in table.column(there.label).chunks:
                     for text in texts(cells):
                         place = f"{found.place}, {_place(split, index)}"
-                        yield _word(text, there.names[there.label])[0], place
+                        yield word_of(text, there.names[there.label])[0], place
                         index += 1
 
     return first_places(words())
-
-
-def _word(text: str, names: list[str] | None) -> tuple[str, str]:
-    """Return the word of a cell, a class number by its name, and why it has none, if so."""
-    try:
-        return name_of_number(text.strip(), names), ""
-    except ValueError as error:
-        return "", str(error)
 
 
 def _place(split: str, index: int) -> str:
@@ -292,10 +284,10 @@ def _entry(row: Row, index: int, listing: Listing) -> Entry:
 def _facts(row: Row, listing: Listing) -> tuple[Facts, str]:
     """Return the facts of a row, and why it says what cannot be, if so."""
     columns, settings = listing.columns, listing.settings
-    word, fault = _word(row.cells.get(columns.label, ""), columns.names.get(columns.label))
+    word, fault = word_of(row.cells.get(columns.label, ""), columns.names.get(columns.label))
     said = {}
     for meaning, column in columns.row.items():
-        said[meaning], bad = _word(row.cells[column], columns.names[column])
+        said[meaning], bad = word_of(row.cells[column], columns.names[column])
         fault = fault or bad
     fault = fault or row_fault(said) or _votes_fault(row, columns)
     if fault:
@@ -326,8 +318,4 @@ def read_picture(place: Place, split: str, index: int, column: str) -> Reading:
     data, named = stored(cells[0].as_py())
     if data is not None:
         return Reading(data)
-    path, reject = picture_file(named or "", place)
-    if path is None or reject is not None:
-        assert reject is not None
-        raise BadImageError(reject.reason, reject.detail)
-    return read_file(path)
+    return read_named(*picture_file(named or "", place))

@@ -13,9 +13,18 @@ from occlufer.schema import LABEL_SYNONYMS
 
 from ..licences import read_rights
 from .entry import Entry, read_file
-from .files import fault, folders, name_of, source_folder, stamp_of, walk
+from .files import (
+    SYSTEM_FILE,
+    fault,
+    folders,
+    is_system,
+    name_of,
+    source_folder,
+    stamp_of,
+    walk,
+)
 from .labels import label_of, read_label_map, said
-from .row_facts import SPLIT_WORDS, is_test
+from .row_facts import SPLIT_WORDS, check_stated, split_of, test_set_of
 
 TERMS = None
 GET = 'expected a folder of images, `<class>/*.jpg` or any with labels = "none"'
@@ -48,10 +57,7 @@ class Settings:
         """Check the choices."""
         if self.labels not in ("folder", "none"):
             raise ValueError(f"labels: found {self.labels!r}, expected folder or none")
-        if self.content not in ("crop", "photograph"):
-            raise ValueError(f"content: found {self.content!r}, expected crop or photograph")
-        read_label_map(self.label_map)
-        read_rights(self.rights, self.licence)
+        check_stated(self)
 
 
 def detect(path: Path) -> str | None:
@@ -83,14 +89,15 @@ def _labels(settings: Settings, root: Path) -> dict[str, str | None]:
     if settings.labels == "none":
         return {}
     label_map = read_label_map(settings.label_map)
-    splits = [name for name in folders(root) if name.lower() in SPLIT_WORDS]
-    if splits and not set(splits) & set(label_map):
+    words = [name for name in folders(root) if not is_system(name)]
+    splits = [name for name in words if name.lower() in SPLIT_WORDS]
+    if splits and not any(name.lower() in label_map for name in splits):
         raise UsageError(
             f"{root}: found the folders {', '.join(splits)}, expected class folders; "
             f'make each a source of its own: path = "{root / splits[0]}", '
             f'source_split = "{splits[0]}"'
         )
-    return {word: label_of(word, label_map, str(root / word)) for word in folders(root)}
+    return {word: label_of(word, label_map, str(root / word)) for word in words}
 
 
 def _entry(
@@ -98,15 +105,15 @@ def _entry(
 ) -> Entry:
     inner = path.relative_to(root)
     reject = fault(path, root)
-    if settings.labels == "folder" and len(inner.parts) == 1:
-        reject = reject or Reject("no_class", f"lies beside the class folders of {root.name}/")
+    if settings.labels == "folder":
+        reject = reject or _misplaced(inner, root)
     label = labels.get(inner.parts[0])
     facts = Facts(
         **said(name, {label: 1} if label else {}),
         source_label=inner.parts[0] if inner.parts[0] in labels else None,
         content=settings.content,
-        source_split=settings.source_split or None,
-        test_set=settings.test_set or _own_test_set(settings, name),
+        source_split=split_of(settings.source_split),
+        test_set=test_set_of(settings.source_split, settings, name, splits_say=False),
         licence=settings.licence,
         attribution=settings.attribution,
         rights=read_rights(settings.rights, settings.licence),
@@ -114,5 +121,8 @@ def _entry(
     return Entry(name_of(inner), stamp_of(path), facts, partial(read_file, path), reject)
 
 
-def _own_test_set(settings: Settings, name: str) -> str | None:
-    return f"{name} test" if is_test(settings.source_split) else None
+def _misplaced(inner: Path, root: Path) -> Reject | None:
+    """Return why a file is in no class, judged by where it lies; None if it is in one."""
+    if len(inner.parts) == 1:
+        return Reject("no_class", f"lies beside the class folders of {root.name}/")
+    return SYSTEM_FILE if is_system(inner.parts[0]) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def label_of(word: str, label_map: Mapping[str, str], place: str) -> str | None:
     if label is None:
         raise UsageError(
             f"{place}: found the class {word!r}, expected one of {', '.join(LABELS)} or a usual "
-            f'spelling; say what it means with label_map = {{ {_quoted(word)} = "..." }} '
+            f'spelling; say what it means with label_map = {{ {quoted(word)} = "..." }} '
             f'(a class, or "{UNLABELLED}"), or labels = "none" if no folder is a class'
         )
     return None if label == UNLABELLED else label
@@ -59,5 +60,6 @@ def rejected(words: Mapping[str, int]) -> Reject | None:
     return None
 
 
-def _quoted(word: str) -> str:
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def quoted(text: str) -> str:
+    """Return the text in quotes, as TOML has it."""
+    return json.dumps(text, ensure_ascii=False)

@@ -154,8 +154,9 @@ def _bring_up_to_date(folder: Path, listing: _Listing, what: str) -> None:
     with note.open("a", encoding="utf-8") as stamps:
         try:
             for file in progress(fetched, len(wanted), f"copy {what}"):
-                stamps.write(json.dumps([file.name, file.stamp]) + "\n")
-                stamps.flush()  # after the file: what a kill has left is whole
+                if known.get(file.name, "") != file.stamp:
+                    stamps.write(json.dumps([file.name, file.stamp]) + "\n")
+                    stamps.flush()  # after the file: what a kill has left is whole
         except (OccluferError, KeyboardInterrupt, MemoryError):
             raise
         except Exception as error:

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from occlufer.errors import UsageError
 from occlufer.record import Reject
 
+from ..pixels import BadImageError
+from .entry import Reading, read_file
 from .files import fault, inside, name_of
 
 # How rows.lines writes a byte that is no UTF-8.
@@ -38,6 +40,24 @@ def named_file(name: str, folder: Path, root: Path) -> tuple[Path | None, Reject
     if path.is_dir():
         return path, Reject("not_a_file", "found a folder, expected a file")
     return path, fault(path, root)
+
+
+def no_path(picture: str, nothing: str) -> Reject | None:
+    """Return why the path in a picture's place names no file here; `nothing` is said of none."""
+    if not picture:
+        return Reject("missing_file", nothing)
+    if "://" in picture:
+        detail = f'found the address {picture[:80]!r}, expected a path; kind = "web" fetches those'
+        return Reject("missing_file", detail)
+    return None
+
+
+def read_named(path: Path | None, reject: Reject | None) -> Reading:
+    """Return the bytes of a file that was named; raises BadImageError if it may not be read."""
+    if path is None or reject is not None:
+        assert reject is not None
+        raise BadImageError(reject.reason, reject.detail)
+    return read_file(path)
 
 
 def own_folder(folder: Path, root: Path) -> Path:

@@ -19,7 +19,7 @@ from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.record import Reject
 
 from .files import inside, name_of, stamp_of
-from .named_files import named_file
+from .named_files import named_file, no_path
 from .saved_dataset import check_lock, check_shards, saved_files, saved_what
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -146,11 +146,9 @@ def picture_file(picture: str, place: Place) -> tuple[Path | None, Reject | None
 
     It lies in the dataset's folder; of the Hub, where `datasets` keeps what it fetches.
     """
-    if not picture:
-        return None, Reject("missing_file", "found neither bytes nor a path, expected a picture")
-    if "://" in picture:
-        detail = f'found the address {picture[:80]!r}, expected a path; kind = "web" fetches those'
-        return None, Reject("missing_file", detail)
+    reject = no_path(picture, "found neither bytes nor a path, expected a picture")
+    if reject:
+        return None, reject
     roots = _roots(place)
     if not Path(picture).is_absolute() and place.path is not None:
         return named_file(picture, place.path, place.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from occlufer.errors import MissingError, UsageError
 from occlufer.record import Facts, Reject
 
-from .entry import Entry, read_file, read_nothing
+from .entry import Entry, read_file, read_nothing, text_stamp
 from .files import fault, folders, name_of, source_folder, stamp_of, walk
 from .labels import said
 from .named_files import named_file, own_folder
@@ -206,7 +205,7 @@ def _cells(line: Line) -> list[str]:
 def _row(line: Line, table: Path, layout: Layout, name: str) -> Entry:
     cells = _cells(line)
     place = f"{table.name}, line {line.number}"
-    stamp = f"{zlib.crc32(line.text.encode()):08x}"
+    stamp = text_stamp(line.text)
     source_id = f"{name_of(table.relative_to(layout.root))}:{line.number}"
     if bad := line.fault or _row_fault(cells):
         facts, reject = _facts(name, "", None, layout), Reject("malformed_row", bad)

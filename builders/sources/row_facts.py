@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from occlufer.record import Facts
 from occlufer.schema import LABELS, RIGHTS
 
 from ..licences import read_rights
-from .labels import UNLABELLED, label_of, read_label_map, said
+from .labels import UNLABELLED, label_of, quoted, read_label_map, said
 
 # The columns that hold pictures and labels where they are not called "image" and "label";
 # file_name is what `datasets` calls it beside a folder of images.
@@ -188,18 +187,13 @@ def row_facts(
         **said(name, words),
         source_label=label_word or None,
         content=stated.content,
-        source_split=SPLIT_WORDS.get(split.lower(), split) or None,
-        test_set=row.get("test_set") or _test_set(split, stated, name, splits_say),
+        source_split=split_of(split),
+        test_set=row.get("test_set") or test_set_of(split, stated, name, splits_say),
         subject=row.get("subject") or None,
         licence=licence,
         attribution=row.get("attribution") or stated.attribution,
         rights=read_rights(row.get("rights") or stated.rights, licence),
     )
-
-
-def quoted(text: str) -> str:
-    """Return the text in quotes, as TOML has it."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def first_places(words: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -211,7 +205,13 @@ def first_places(words: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _test_set(split: str, stated: Stated, name: str, splits_say: bool) -> str | None:
+def split_of(word: str) -> str | None:
+    """Return the split that a word means, the word itself where usage does not say it."""
+    return SPLIT_WORDS.get(word.lower(), word) or None
+
+
+def test_set_of(split: str, stated: Stated, name: str, splits_say: bool) -> str | None:
+    """Return the test set of what is in a split; see row_facts."""
     if is_test(split):
         return stated.test_set or f"{name} test"
     return None if splits_say else stated.test_set or None

@@ -10,6 +10,9 @@ from typing import BinaryIO
 
 # Longer lines are no row of any set: FER2013's have 10 kB.
 MAX_LINE_BYTES = 1_000_000
+# By Python's own limit, 131072, a long cell would pass for one whose quotes do not match. A byte
+# that is no UTF-8 is written as four characters.
+csv.field_size_limit(4 * MAX_LINE_BYTES)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def check_lock(path: Path, config: str) -> None:
     """Raise MissingError if a published dataset lacks a file of its lock; other folders pass."""
     lock = path / LOCK_NAME
     folder = config_folder(config or "default")
-    files = _json(lock).get("files") if lock.is_file() else None
+    files = _json(lock, "`occlufer build`").get("files") if lock.is_file() else None
     for name in files if isinstance(files, dict) else ():
         if name.startswith(f"{folder}/") and not (path / name).is_file():
             raise MissingError(f"{path}: found no {name}, which {LOCK_NAME} names; copy it anew")
@@ -146,13 +146,13 @@ def _holds_pictures(path: Path) -> bool:
     return STRUCT in kinds.values() or any(kinds.get(name) == BYTES for name in IMAGE_NAMES)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path, writer: str = "`datasets`") -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: found no JSON object, expected one as `datasets` writes it")
+        raise UsageError(f"{path}: found no JSON object, expected one as {writer} writes it")
     return found
 
 

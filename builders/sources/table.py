@@ -12,12 +12,11 @@ from pathlib import Path
 from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.record import Facts, Reject
 
-from ..pixels import BadImageError
 from . import image_folder
-from .arrow_columns import PATH, name_of_number, stored
+from .arrow_columns import PATH, stored, word_of
 from .entry import Entry, Reading, read_file, read_nothing
 from .files import IMAGE_SUFFIXES, name_of, stamp_of
-from .named_files import named_file
+from .named_files import named_file, no_path, read_named
 from .row_facts import (
     IMAGE_NAMES,
     LABEL_NAMES,
@@ -199,7 +198,9 @@ def _columns(table: Table, settings: Settings) -> Columns:
     label = label_column(table.columns, settings.label_column, place)
     if label and not table.is_plain(label):
         raise UsageError(f"{place}: the column {label!r} holds neither texts nor numbers")
-    rest = [c for c in table.columns if c not in (image, label) and table.is_plain(c)]
+    # Which of several columns of one name is meant nobody can say.
+    once = [c for c in table.columns if table.columns.count(c) == 1]
+    rest = [c for c in once if c not in (image, label) and table.is_plain(c)]
     names = table.class_names(label) if label else None
     return Columns(image, label, row_columns(rest), names)
 
@@ -222,11 +223,7 @@ def _label_words(table: Table, columns: Columns) -> dict[str, str]:
 
 
 def _label_word(row: Row, columns: Columns) -> tuple[str, str]:
-    """Return a row's label as it stands there, and why it is none, if so."""
-    try:
-        return name_of_number(row.cells.get(columns.label, "").strip(), columns.names), ""
-    except ValueError as error:
-        return "", str(error)
+    return word_of(row.cells.get(columns.label, ""), columns.names)
 
 
 def _entry(row: Row, listing: Listing) -> Entry:
@@ -270,17 +267,9 @@ def read_stored(table: Path, column: str, stamp: str, number: int, folder: Path)
     data, named = stored(pictures(table, column, stamp)[number])
     if data is not None:
         return Reading(data)
-    path, reject = _file(named or "", folder)
-    if path is None or reject is not None:
-        assert reject is not None
-        raise BadImageError(reject.reason, reject.detail)
-    return read_file(path)
+    return read_named(*_file(named or "", folder))
 
 
 def _file(picture: str, folder: Path) -> tuple[Path | None, Reject | None]:
-    if not picture:
-        return None, Reject("missing_file", "found nothing, expected the path of a picture")
-    if "://" in picture:
-        detail = f'found the address {picture[:80]!r}, expected a path; kind = "web" fetches those'
-        return None, Reject("missing_file", detail)
-    return named_file(picture, folder, folder)
+    reject = no_path(picture, "found nothing, expected the path of a picture")
+    return (None, reject) if reject else named_file(picture, folder, folder)

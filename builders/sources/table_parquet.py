@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import zlib
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from occlufer.errors import UsageError
 
 from ..pixels import BadImageError
 from .arrow_columns import BYTES, STRUCT, class_names, is_plain, storage_of, texts
+from .entry import text_stamp
 from .files import stamp_of
 from .table_rows import Row, Table
 
@@ -45,13 +45,15 @@ def _open(path: Path) -> Any:
 
     try:
         # Mapped: a column of pictures may be larger than the memory.
-        return pq.ParquetFile(path, memory_map=True, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
+        _ = file.schema_arrow.names  # may be no UTF-8: a ValueError
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise UsageError(_unreadable(path, error)) from None
+    return file
 
 
-def _unreadable(path: Path, error: Exception) -> str:
-    return f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})"
+def _unreadable(place: Path | str, error: Exception) -> str:
+    return f"{place}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})"
 
 
 def _rows(path: Path, wanted: list[str]) -> Iterator[Row]:
@@ -74,8 +76,10 @@ def _rows(path: Path, wanted: list[str]) -> Iterator[Row]:
                 cells = {column: found[column][i] if column in found else "" for column in wanted}
                 yield _row(path, number, cells)
                 number += 1
+        if number != file.metadata.num_rows:  # Arrow ends early at some kinds of damage
+            raise OSError(f"found {number} rows, expected {file.metadata.num_rows}")
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(_unreadable(path, error)) from None
+        raise UsageError(_unreadable(f"{path}, row {number}", error)) from None
 
 
 def _texts(cells: Any) -> list[str]:
@@ -85,7 +89,7 @@ def _texts(cells: Any) -> list[str]:
 
 
 def _row(path: Path, number: int, cells: dict[str, str]) -> Row:
-    stamp = f"{zlib.crc32(repr(list(cells.values())).encode()):08x}"
+    stamp = text_stamp(repr(list(cells.values())))
     return Row(number, f"{path.name}, row {number}", stamp, cells)
 
 

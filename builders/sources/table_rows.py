@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any
 from occlufer.errors import MissingError, UsageError
 
 from .arrow_columns import PATH, number_text
+from .entry import text_stamp
 from .rows import Line, csv_cells, lines
 
 DELIMITERS = (",", "\t", ";")
@@ -154,4 +154,4 @@ def _json_name(value: Any) -> str:
 
 def _row(line: Line, path: Path, cells: Mapping[str, str], fault: str) -> Row:
     place = f"{path.name}, line {line.number}"
-    return Row(line.number, place, f"{zlib.crc32(line.text.encode()):08x}", cells, fault)
+    return Row(line.number, place, text_stamp(line.text), cells, fault)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import sqlite3
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +17,9 @@ from occlufer.images import ImageStore
 from occlufer.record import Facts, Reject
 
 from ..licences import read_families, read_licence
-from ..web.ledger import LEDGER_NAME, Fault, Ledger, Outcome
+from ..web.ledger import LEDGER_NAME, LICENCE, Fault, Ledger, Outcome
 from ..web.photograph import Photograph
-from .entry import Entry, Reading, read_nothing
+from .entry import Entry, Reading, read_nothing, text_stamp
 
 TERMS = None  # every photograph has its own
 IMAGES = "images"
@@ -87,7 +86,7 @@ def entries(settings: Settings, name: str) -> Iterator[Entry]:
             f"{settings.path}: found no {LEDGER_NAME}; `occlufer fetch` fetches the photographs"
         )
     images = ImageStore(settings.path / IMAGES)
-    ledger = Ledger(settings.path)
+    ledger = Ledger(settings.path, to_read=True)
     try:
         for photograph, outcome in ledger.photographs():
             yield _entry(photograph, outcome, images, settings.licences)
@@ -107,10 +106,10 @@ def _entry(
     licence = read_licence(photograph.licence)
     if outcome.state == "fetched" and licence and licence.family not in licences:
         wanted = ", ".join(licences)
-        outcome = Outcome("skipped", "licence", f"found {licence.name}, wanted are {wanted}")
+        outcome = Outcome("skipped", LICENCE, f"found {licence.name}, wanted are {wanted}")
     if outcome.state == "fetched":
         said = json.dumps(photograph.to_json(), sort_keys=True)
-        stamp = f"{outcome.sha256}:{zlib.crc32(said.encode()):08x}"
+        stamp = f"{outcome.sha256}:{text_stamp(said)}"
         read = partial(_read, images.path(outcome.sha256))
         return Entry(_source_id(photograph.url), stamp, facts, read)
     reason = outcome.reason or "not_fetched"
@@ -142,7 +141,7 @@ def _source_id(url: str) -> str:
 def _fault(fault: Fault) -> Entry:
     facts = Facts()
     reject = Reject(fault.reason, fault.detail)
-    stamp = f"{zlib.crc32(fault.detail.encode()):08x}"
+    stamp = text_stamp(fault.detail)
     return Entry(fault.place, stamp, facts, read_nothing, reject, fault.place)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +89,9 @@ def read_quotas(quotas: Quotas) -> tuple[list[str], Integers]:
         raise UsageError(f"quotas: found {', '.join(quotas)}, expected {' and '.join(SPLITS)}")
     for split, counts in quotas.items():
         for label, wanted in counts.items():
-            if not isinstance(wanted, Real) or wanted != int(wanted) or wanted < 0:
+            # NaN and infinity are numbers, and have no int.
+            whole = isinstance(wanted, Real) and math.isfinite(wanted) and wanted == int(wanted)
+            if not whole or wanted < 0:
                 raise UsageError(f"quotas, {split}, {label}: found {wanted}, expected 0 or more")
     named = {label for counts in quotas.values() for label in counts}
     classes = [label for label in LABELS if label in named] + sorted(named - set(LABELS))

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from occlufer.errors import UsageError
 
-Integers = NDArray[np.int64]
+from .program import Integers
+
 Cell = tuple[int, tuple[Any, ...]]
 """(class, what else counts)"""
 Kind = tuple[tuple[int, int], ...]

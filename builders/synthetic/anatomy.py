@@ -12,11 +12,11 @@ from occlufer.schema import LANDMARK_MIRROR, LANDMARK_PARTS
 from .outlines import floats
 
 Floats = NDArray[np.float32]
-Colour = tuple[float, float, float]
+Point = tuple[float, float, float]
 
 # The left half (of the picture) and the midline of a neutral frontal face: x to the right, y down,
 # z to the viewer; the unit is half the width of the face, the origin lies between the eyes.
-_HALF_FACE: dict[int, Colour] = {
+_HALF_FACE: dict[int, Point] = {
     **dict(
         enumerate(
             (
@@ -159,13 +159,14 @@ def _hair_colour(tone: float, age: float, rng: np.random.Generator) -> Floats:
     return np.asarray(colour * (1 - grey) + floats((176, 174, 172)) * grey, np.float32)
 
 
-def _style_odds(bearded: bool) -> Floats:
+def _style_odds(bearded: bool) -> NDArray[np.float64]:
+    # In float32 first: other digits would draw other people.
     odds = floats(
         (0.12, 0.22, 0.22, 0.02, 0.02, 0.1, 0.02, 0.14, 0.14)
         if bearded
         else (0.05, 0.1, 0.16, 0.2, 0.16, 0.12, 0.1, 0.05, 0.06)
-    )
-    return np.asarray(odds.astype(np.float64) / odds.astype(np.float64).sum())
+    ).astype(np.float64)
+    return np.asarray(odds / odds.sum())
 
 
 def _bones(rng: np.random.Generator) -> Floats:
@@ -192,5 +193,5 @@ def _bones(rng: np.random.Generator) -> Floats:
     p[48:60, 1] = middle + (p[48:60, 1] - middle) * (1 + 0.2 * widths[11])
     arch, height = rng.normal(0, 0.018), rng.normal(0, 0.025)
     p[17:27, 1] += np.float32(height) - np.float32(arch) * np.tile((0, 1, 1.4, 1, 0), 2)
-    p[:, :2] += rng.normal(0, 0.006, (68, 2)) * floats((1, 1))
+    p[:, :2] += rng.normal(0, 0.006, (68, 2))
     return p.astype(np.float32)

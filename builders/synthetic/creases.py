@@ -41,14 +41,14 @@ def _creases(head: Head) -> list[Crease]:
 def _forehead(head: Head) -> list[Crease]:
     m, age = head.muscles, head.who.age
     inner, outer = m.get("AU1", 0.0), m.get("AU2", 0.0)
-    result = []
+    result: list[Crease] = []
     for row in range(3):
         y = -0.17 - 0.15 * row
-        centre = _line((20, 0.05, y), (21, 0.05, y + 0.02), (22, -0.05, y + 0.02), (23, -0.05, y))
+        centre = ((20, 0.05, y), (21, 0.05, y + 0.02), (22, -0.05, y + 0.02), (23, -0.05, y))
         result.append((centre, 0.04, 0.5 * inner + 0.3 * max(0.0, age - 0.4) - 0.1 * row))
         for line in (
-            _line((18, 0.02, y), (19, 0, y), (20, 0.08, y)),
-            _line((25, -0.02, y), (24, 0, y), (23, -0.08, y)),
+            ((18, 0.02, y), (19, 0, y), (20, 0.08, y)),
+            ((25, -0.02, y), (24, 0, y), (23, -0.08, y)),
         ):
             result.append(
                 (
@@ -68,34 +68,34 @@ def _eye_and_nose(head: Head, side: str) -> list[Crease]:
     corner, inner, lid_a, lid_b, brow = (36, 39, 41, 40, 21) if left else (45, 42, 46, 47, 22)
     frown, wrinkle = strength(m, "AU4", side), strength(m, "AU9", side)
     squint = strength(m, "AU6", side)
-    result = [
+    result: list[Crease] = [
         (
-            _line((brow, -s * 0.05, -0.13), (brow, -s * 0.08, 0.0), (brow, -s * 0.06, 0.12)),
+            ((brow, -s * 0.05, -0.13), (brow, -s * 0.08, 0.0), (brow, -s * 0.06, 0.12)),
             0.05,
             0.85 * frown,
         ),
         (
-            _line((28, s * 0.02, -0.06), (28, s * 0.12, -0.1), (28, s * 0.2, -0.07)),
+            ((28, s * 0.02, -0.06), (28, s * 0.12, -0.1), (28, s * 0.2, -0.07)),
             0.04,
             0.95 * wrinkle,
         ),
         (
-            _line((28, s * 0.02, 0.06), (28, s * 0.13, 0.01), (28, s * 0.22, 0.04)),
+            ((28, s * 0.02, 0.06), (28, s * 0.13, 0.01), (28, s * 0.22, 0.04)),
             0.04,
             0.9 * wrinkle,
         ),
-        (_line((27, s * 0.0, -0.03), (27, s * 0.1, -0.05), (inner, 0, -0.08)), 0.04, 0.8 * wrinkle),
+        (((27, s * 0.0, -0.03), (27, s * 0.1, -0.05), (inner, 0, -0.08)), 0.04, 0.8 * wrinkle),
         (
-            _line(
-                (inner, s * 0.02, 0.06), (lid_b, 0, 0.1), (lid_a, 0, 0.1), (corner, -s * 0.05, 0.12)
-            ),
+            ((inner, s * 0.02, 0.06), (lid_b, 0, 0.1), (lid_a, 0, 0.1), (corner, -s * 0.05, 0.12)),
             0.045,
             0.7 * squint + 0.45 * strength(m, "AU7", side) + 0.4 * max(0.0, age - 0.3),
         ),
     ]
     for fan in (-0.1, 0.0, 0.1):
-        ray = _line(
-            (corner, s * 0.07, fan * 0.4), (corner, s * 0.15, fan), (corner, s * 0.23, fan * 1.9)
+        ray = (
+            (corner, s * 0.07, fan * 0.4),
+            (corner, s * 0.15, fan),
+            (corner, s * 0.23, fan * 1.9),
         )
         result.append((ray, 0.03, 0.5 * squint + 0.45 * max(0.0, age - 0.45)))
     return result
@@ -108,13 +108,13 @@ def _cheek(head: Head, side: str) -> list[Crease]:
     s = -1 if left else 1
     wing, corner = (31, 48) if left else (35, 54)
     smile, sneer = strength(m, "AU12", side), strength(m, "AU9", side) + strength(m, "AU10", side)
-    fold = _line(
+    fold = (
         *((wing, s * 0.06, -0.1), (wing, s * 0.14, 0.06), (corner, s * 0.15, -0.1)),
         (corner, s * 0.15, 0.06),
     )
-    tuck = _line((corner, s * 0.06, -0.08), (corner, s * 0.1, 0.0), (corner, s * 0.06, 0.09))
-    stretch = _line((corner, s * 0.09, -0.14), (corner, s * 0.14, 0.02), (corner, s * 0.08, 0.2))
-    droop = _line((corner, s * 0.02, 0.02), (corner, s * 0.06, 0.12), (corner, s * 0.04, 0.24))
+    tuck = ((corner, s * 0.06, -0.08), (corner, s * 0.1, 0.0), (corner, s * 0.06, 0.09))
+    stretch = ((corner, s * 0.09, -0.14), (corner, s * 0.14, 0.02), (corner, s * 0.08, 0.2))
+    droop = ((corner, s * 0.02, 0.02), (corner, s * 0.06, 0.12), (corner, s * 0.04, 0.24))
     pull = strength(m, "AU15", side)
     return [
         (
@@ -130,13 +130,9 @@ def _cheek(head: Head, side: str) -> list[Crease]:
 
 def _chin(head: Head) -> list[Crease]:
     pucker = head.muscles.get("AU17", 0.0)
-    below = _line((58, -0.04, 0.1), (57, 0, 0.07), (56, 0.04, 0.1))
+    below = ((58, -0.04, 0.1), (57, 0, 0.07), (56, 0.04, 0.1))
     dents = [
-        (_line((8, x - 0.05, y), (8, x, y - 0.02), (8, x + 0.05, y)), 0.04, 0.6 * pucker)
+        (((8, x - 0.05, y), (8, x, y - 0.02), (8, x + 0.05, y)), 0.04, 0.6 * pucker)
         for x, y in ((-0.12, -0.22), (0.03, -0.25), (0.14, -0.2), (-0.03, -0.15))
     ]
     return [(below, 0.08, 0.3 + 0.4 * pucker), *dents]
-
-
-def _line(*places: Place) -> tuple[Place, ...]:
-    return places

@@ -91,7 +91,7 @@ def visible_shares(occluder_map: Picture, landmarks68_px: Floats) -> dict[str, f
     masks = region_masks(landmarks68_px, *occluder_map.shape)
     bare = occluder_map == 0
     return {
-        name: float(np.count_nonzero(bare & masks[name]) / (np.count_nonzero(masks[name]) or 1))
+        name: float(np.count_nonzero(bare & masks[name]) / np.count_nonzero(masks[name]))
         if masks[name].any()
         else 1.0
         for name in REGIONS

@@ -1,4 +1,4 @@
-"""The head without its hair: neck, clothes, ears, skin and the creases that muscles press."""
+"""The head without its hair: neck and clothes, ears, skin with freckles and beard."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from .pose import Head
 from .texture import vivid, woven
 
 Floats = NDArray[np.float32]
-Frame = Callable[[Floats], Floats]  # from the thing's own units (n, 2) to pixels
+Placement = Callable[[Floats], Floats]  # from the thing's own units (n, 2) to pixels
 
 
 def paint_hand(canvas: Canvas, head: Head, light: Light, rng: np.random.Generator) -> None:
@@ -29,7 +29,7 @@ def paint_hand(canvas: Canvas, head: Head, light: Light, rng: np.random.Generato
     target = middle + 0.15 * (head.px[30] - middle) + rng.normal(0, 0.08 * unit, 2)
     angle = flip * (rng.choice(angles) + rng.normal(0, 0.2))
     size = float(rng.uniform(0.8, 1.15)) * unit
-    place = _frame(target, angle, size, flip)
+    place = _placement(target, angle, size, flip)
     skin = head.who.skin * np.float32(rng.uniform(0.88, 1.02)) * light.colour
     arm = floats(((-0.27, 0.4), (0.27, 0.4), (0.34, 3.2), (-0.34, 3.2)))
     palm = floats(
@@ -72,7 +72,7 @@ _HAND_PLACES: tuple[tuple[int, tuple[float, ...]], ...] = (
 )
 
 
-def _frame(target: Floats, angle: float, size: float, flip: int) -> Frame:
+def _placement(target: Floats, angle: float, size: float, flip: int) -> Placement:
     """Return the map from the thing's units to pixels: turned, scaled, maybe mirrored."""
     cos, sin = np.cos(angle), np.sin(angle)
     turn = np.array([[cos, sin], [-sin, cos]], np.float32) * np.float32(size)
@@ -93,7 +93,11 @@ def _finger(x: float, y: float, lean: float, length: float, radius: float) -> Fl
 
 
 def _detail(
-    canvas: Canvas, piece: Stencil, place: Frame, finger: tuple[float, float, float], size: float
+    canvas: Canvas,
+    piece: Stencil,
+    place: Placement,
+    finger: tuple[float, float, float],
+    size: float,
 ) -> None:
     """Draw the nail and the knuckle lines of one finger."""
     x, lean, length = finger
@@ -123,7 +127,7 @@ def paint_object(canvas: Canvas, head: Head, light: Light, rng: np.random.Genera
     landmark = int(rng.choice((66, 62, 30, 48, 54, 36, 45, 28)))
     target = head.px[landmark] + rng.normal(0, 0.15 * unit, 2)
     size = float(rng.uniform(0.75, 1.2)) * unit
-    place = _frame(target, float(rng.normal(0, 0.3)), size, 1 if rng.random() < 0.5 else -1)
+    place = _placement(target, float(rng.normal(0, 0.3)), size, 1 if rng.random() < 0.5 else -1)
     for shape, colour in _OBJECTS[name](place, size, rng):
         shadow(canvas, shape, light.xy, 0.12 * size)
         shade = emboss(
@@ -139,7 +143,7 @@ def _box(x0: float, y0: float, x1: float, y1: float) -> Floats:
     return floats(((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
 
 
-def _cup(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _cup(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng)
     body = polygon(place(floats(((-0.5, -0.5), (0.5, -0.5), (0.4, 0.75), (-0.4, 0.75)))))
     handle = curve(place(floats(((0.45, -0.3), (0.85, -0.2), (0.8, 0.3), (0.4, 0.45)))))
@@ -153,7 +157,7 @@ def _cup(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     ]
 
 
-def _phone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _phone(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng) * np.float32(0.6)
     back = polygon(_rounded(place(_box(-0.42, -0.8, 0.42, 0.8))))
     camera = polygon(_rounded(place(_box(-0.34, -0.72, -0.02, -0.38))))
@@ -169,7 +173,7 @@ def _rounded(corners: Floats) -> Floats:
     return curve(np.stack(cuts, axis=1).reshape(-1, 2).astype(np.float32), closed=True, steps=3)
 
 
-def _book(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _book(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     colour = vivid(rng)
     pages = polygon(place(_box(-0.66, -0.83, 0.7, 0.86)))
     front = polygon(place(_box(-0.7, -0.8, 0.64, 0.8)))
@@ -181,7 +185,7 @@ def _book(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     ]
 
 
-def _microphone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _microphone(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     stick = polygon(place(floats(((-0.16, 0.2), (0.16, 0.2), (0.12, 2.6), (-0.12, 2.6)))))
     ball = polygon(place(ellipse(floats((0, 0)), (0.36, 0.4))))
     ring = polygon(place(_box(-0.2, 0.3, 0.2, 0.45)))
@@ -195,12 +199,12 @@ def _microphone(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     ]
 
 
-def _ball(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _ball(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     ball = polygon(place(ellipse(floats((0, 0)), (0.62, 0.62))))
     return [(ball, woven(ball, vivid(rng), rng))]
 
 
-def _sheet(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
+def _sheet(place: Placement, size: float, rng: np.random.Generator) -> Pieces:
     corners = _box(-0.8, -0.5, 0.8, 1.1) + rng.normal(0, 0.12, (4, 2)).astype(np.float32)
     sheet = polygon(place(corners))
     ends = zip(np.arange(-0.2, 0.8, 0.17).tolist(), rng.uniform(0.1, 0.55, 6).tolist(), strict=True)
@@ -209,7 +213,7 @@ def _sheet(place: Frame, size: float, rng: np.random.Generator) -> Pieces:
     return [(sheet, paper), (strokes(lines, 1.0), paper * np.float32(0.5))]
 
 
-_OBJECTS: dict[str, Callable[[Frame, float, np.random.Generator], Pieces]] = {
+_OBJECTS: dict[str, Callable[[Placement, float, np.random.Generator], Pieces]] = {
     "cup": _cup,
     "phone": _phone,
     "book": _book,

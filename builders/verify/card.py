@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from occlufer.lock import Lock
+from occlufer.lock import MAIN, Lock
 
 from ..publishing.documents import CARD_NAME
 from .fault import Fault, first_line, shown
@@ -31,7 +31,7 @@ def read_header(folder: Path) -> tuple[dict[str, Any] | None, list[Fault]]:
     yaml = import_module("yaml")
     try:
         header = yaml.safe_load(parts[0]) if not before and len(parts) == 2 else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # for a value that is none of its type PyYAML raises many kinds
         return None, [Fault(CARD_NAME, "card", first_line(error), expected)]
     if not isinstance(header, dict):
         return None, [Fault(CARD_NAME, "card", "no header", expected)]
@@ -117,7 +117,7 @@ def _count_faults(
 
 def locked_count(lock: Lock, config: str, split: str) -> int | None:
     """Return how many samples a split has by the lock, None if the lock does not say."""
-    if config == "default":
+    if config == MAIN:
         return sum(lock.counts.get(split, {}).values())
     matched = lock.subsets.get(config, {}).get("matched")
     return matched if isinstance(matched, int) else None

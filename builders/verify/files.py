@@ -15,6 +15,8 @@ from .paths import path_faults, text_faults
 
 # What the Hub and its clients put beside a dataset that was uploaded or fetched.
 OF_THE_HUB = (".gitattributes", ".git", ".cache")
+# Names of more bytes, in a part or as a whole, are more than some disk takes.
+NAME_BYTES, PATH_BYTES = 255, 1024
 TEXTS = (".md", ".txt", ".cff", ".json", ".csv", ".bib")
 
 
@@ -53,7 +55,9 @@ def file_faults(folder: Path, lock: Lock) -> Iterator[Fault]:
 
 def _file_faults(folder: Path, name: str, lock: Lock) -> Iterator[Fault]:
     if not is_within(name):
-        yield Fault(LOCK_NAME, "file name", shown(name), "a name within the folder")
+        yield Fault(
+            LOCK_NAME, "file name", shown(name), "a name that a disk can have, within the folder"
+        )
         return
     if name not in lock.files or name not in lock.sizes:
         yield Fault(LOCK_NAME, "file", f"{shown(name)} in one of files and sizes", "it in both")
@@ -79,8 +83,14 @@ def text_file_faults(folder: Path, lock: Lock) -> Iterator[Fault]:
 
 
 def is_within(name: str) -> bool:
-    """Return whether a name that a lock gives leads to no place outside its folder."""
+    """Return whether a name that a lock gives is one a disk can have, and leads nowhere outside."""
     path = PurePosixPath(name)
+    try:
+        sizes = [len(part.encode()) for part in (name, *path.parts)]
+    except UnicodeEncodeError:
+        return False
+    if sizes[0] > PATH_BYTES or max(sizes[1:], default=0) > NAME_BYTES:
+        return False
     return not (path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name)
 
 

@@ -1,6 +1,6 @@
 """Rows by themselves: does what a row says of its sample fit together, and with the picture.
 
-What fits only with other rows is in verify_totals.py.
+What fits only with other rows is in totals.py and sides.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..publishing.columns import PIXELS
 from .fault import Fault, first_line, shown
 from .paths import path_faults
 from .schema import NEEDED
+from .shards import Row
 
 # Shares are published with four digits, probabilities with six, both as float32.
 AGREEMENT_TOLERANCE = 6e-5
@@ -28,8 +29,6 @@ FREE_TEXT = ("attribution", "licence")
 ADDRESSES = ("url",)
 # Another decoder of JPEG may round a grey level otherwise, which turns a bit or two.
 PHASH_BITS = 4
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

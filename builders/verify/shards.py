@@ -10,6 +10,7 @@ from typing import Any
 
 from occlufer.lock import LOCK_NAME, Lock, config_folder
 
+from ..publishing.shards import shard_name
 from .fault import Fault, first_line, shown
 from .files import is_within
 
@@ -59,7 +60,7 @@ def shards_of(lock: Lock) -> tuple[list[Shard], list[Fault]]:
 
 def _names(config: str, split: str, total: int) -> Iterator[str]:
     for number in range(min(total, 100_000)):
-        yield f"{config_folder(config)}/{split}-{number:05d}-of-{total:05d}.parquet"
+        yield shard_name(config, split, number, total)
 
 
 def configs_of(shards: list[Shard]) -> set[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from occlufer.config import LeaksConfig
-from occlufer.lock import Lock
+from occlufer.lock import MAIN, Lock
 
 from ..hashes import Look
 from ..hashing.hash_table import table_of
@@ -52,7 +52,10 @@ class Sides:
     def faults(self, lock: Lock) -> Iterator[Fault]:
         """Yield what is twice, or on both sides, once all rows have passed."""
         default = {split: ones for (config, split), ones in self._sides.items() if config == MAIN}
-        subsets = {config: ones for (config, _), ones in self._sides.items() if config != MAIN}
+        subsets: dict[str, list[Member]] = {}
+        for (config, _), ones in self._sides.items():
+            if config != MAIN:
+                subsets.setdefault(config, []).extend(ones)
         yield from duplicate_faults(default)
         yield from group_faults(default)
         for name, members in subsets.items():
@@ -60,9 +63,6 @@ class Sides:
             yield from subset_faults(name, members, default.get(TRAIN, []))
         tested = {split: ones for split, ones in default.items() if split != TRAIN} | subsets
         yield from leak_faults(default.get(TRAIN, []), tested, leak_settings(lock))
-
-
-MAIN = "default"
 
 
 def duplicate_faults(splits: dict[str, list[Member]]) -> Iterator[Fault]:
@@ -124,8 +124,7 @@ def leak_faults(
     for image, hits in find_hits(_with_hashes(train), sets.items(), settings).items():
         others = [hit for hit in hits if images[hit.test_picture] != images[image]]
         for hit in others[:1]:
-            how = f"view {hit.view}: phash64 {hit.bits64} bits, phash256 {hit.bits256} bits"
-            found = f"it near {hit.test_picture} ({how})"
+            found = f"it near {hit.test_picture} ({hit.nearness})"
             yield Fault(image, "leak", found, f"nothing of {hit.test_set} in train")
     for name, members in tested.items():
         yield from _equal_faults(train, name, members)
@@ -152,7 +151,9 @@ def _equal_faults(train: list[Member], name: str, tested: list[Member]) -> Itera
 def leak_settings(lock: Lock) -> LeaksConfig:
     """Return how near a leak is: as the build had it, or by default if the lock does not say."""
     told = lock.config.get("leaks")
-    bits = {name: told[name] for name in LIMITS if name in told} if isinstance(told, dict) else {}
+    told = told if isinstance(told, dict) else {}
+    # Not isinstance: True is an int, and no number of bits.
+    bits = {name: told[name] for name in LIMITS if type(told.get(name)) is int}
     try:
         return LeaksConfig(**bits)
     except (TypeError, ValueError):

@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from occlufer.lock import INDEX, LOCK_NAME, Lock, config_folder
+from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder
 from occlufer.schema import LABELS, SPLITS
 
 from ..publishing.columns import PIXELS
 from .fault import Fault, shown
 from .shards import Row, Shard
-from .sides import MAIN
 
 Record = tuple[str, str]
 """(source, source_id)"""

@@ -21,7 +21,6 @@ from occlufer.version import __version__
 
 from ..publishing.columns import PIXELS
 from ..publishing.documents import CARD_NAME
-from ..takedown_check import Named
 from ..tombstones import Tombstones
 from .card import card_faults, read_header
 from .documents import document_faults
@@ -31,7 +30,7 @@ from .rows import Place, holes_in, row_faults, see_picture
 from .schema import column_faults, schema_faults
 from .shards import ENDING, DamagedShardError, Row, Shard, batches, read_schema, shards_of
 from .sides import Sides
-from .takedown import folder_tombstones, takedown_faults
+from .takedown import Named, folder_tombstones, takedown_faults
 from .totals import Totals
 
 

@@ -10,10 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from occlufer.errors import OccluferError, UsageError
+from occlufer.errors import UsageError
 
 from .address import shown, web_address
-from .errors import FetchError
+from .errors import FetchError, ServiceError
 from .fetch import Fetched
 
 T = TypeVar("T")
@@ -21,15 +21,6 @@ T = TypeVar("T")
 MAX_BYTES = 20_000_000
 SHOWN_LENGTH = 60
 HIDDEN = b"***"
-
-
-class ServiceError(OccluferError):
-    """A service did not answer, or not as its documentation says."""
-
-    def __init__(self, message: str, again: bool = False) -> None:
-        """Take the message, and whether asking later may help."""
-        super().__init__(message)
-        self.again = again
 
 
 class Client(Protocol):

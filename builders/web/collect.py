@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from occlufer.config import SourceConfig
+from occlufer.config import SourceConfig, is_address
 from occlufer.errors import UsageError
 from occlufer.images import ImageStore
 from occlufer.progress import progress
@@ -17,19 +17,19 @@ from occlufer.tables import read_table
 from occlufer.version import __version__
 from occlufer.workspace import held
 
+from ..sources.mirror import local_copy
 from ..sources.web import IMAGES, Settings
 from ..tombstones import NO_TOMBSTONES, Tombstones
 from .address import host_of, web_address
-from .answers import ServiceError
 from .crew import work
-from .errors import FetchError
+from .errors import FetchError, ServiceError
 from .fetch import Fetcher, Limits
 from .ledger import Fault, Ledger
 from .photograph import Photograph
 from .plan import plan
 from .reservations import Tdmrep
 from .robots import Robots
-from .services import search_of
+from .services import Search, search_of
 from .url_list import read_list
 from .visit import Visitor, visit
 
@@ -57,12 +57,29 @@ def fetch(
         asked = "any" if only is None else f"one named {only!r}"
         names = ", ".join(f"{s.name} ({s.kind})" for s in sources)
         raise UsageError(f'fetch: found the sources {names}, expected {asked} of kind = "web"')
-    opened = [(s, read_table(Settings, s.settings, f"source {s.name}")) for s in chosen]
+    opened = [(s, read_table(Settings, _at_hand(s), f"source {s.name}")) for s in chosen]
     _check_folders(sources)
     return {
         source.name: _fetch_source(settings, source.name, retry, tombstones)
         for source, settings in opened
     }
+
+
+def _at_hand(source: SourceConfig) -> dict[str, Any]:
+    """Return the settings with a copy on this machine of a list that lies at an address.
+
+    Raises UsageError if the folder does: photographs are kept here.
+    """
+    settings = dict(source.settings)
+    path, urls = settings.get("path"), settings.get("urls")
+    if isinstance(path, str) and is_address(path):
+        raise UsageError(
+            f"source {source.name}: found the address path = {path!r}, expected a folder of this "
+            "machine, for `occlufer fetch` to fill"
+        )
+    if isinstance(urls, str) and is_address(urls):
+        settings["urls"] = str(local_copy(urls, f"source {source.name}"))
+    return settings
 
 
 def _check_folders(sources: tuple[SourceConfig, ...]) -> None:
@@ -145,20 +162,29 @@ def _search(settings: Settings, name: str, ledger: Ledger, fetcher: Fetcher) -> 
         _plan(read_list(settings.urls), ledger, ledger.plan_list)
         ledger.end_list()
         return None
-    search = search_of(settings.service)
-    queries = list(plan(settings.expressions, settings.occlusions))
-    for query in progress(queries, len(queries), f"search {name}"):
+    search, queries = _searches(settings, name)
+    for words in progress(queries, len(queries), f"search {name}"):
         wanted = (settings.endpoint, sorted(settings.licences), settings.limit)
-        asked = fingerprint(settings.service, query.words, *wanted)
+        asked = fingerprint(settings.service, words, *wanted)
         if ledger.is_searched(asked):
             continue
         try:
-            ledger.end_search(asked, _plan(search(query, fetcher, settings), ledger, ledger.plan))
+            ledger.end_search(asked, _plan(search(words, fetcher, settings), ledger, ledger.plan))
         except ServiceError as error:
-            failed = ServiceError(f"search {query.words!r}: {error}", error.again)
+            if failed is not None:  # the last one is raised
+                log.warning("source %s: %s", name, failed)
+            failed = ServiceError(f"search {words!r}: {error}", error.again)
             if error.again:  # too many requests, no network: so it would go with every search
                 break
     return failed
+
+
+def _searches(settings: Settings, name: str) -> tuple[Search, list[str]]:
+    """Return what searches, and the words to look for; raises UsageError, naming the source."""
+    try:
+        return search_of(settings.service), plan(settings.expressions, settings.occlusions)
+    except UsageError as error:
+        raise UsageError(f"source {name}: {error}") from None
 
 
 def _plan(found: Iterable[Photograph | Fault], ledger: Ledger, put: Put) -> int:

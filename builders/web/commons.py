@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from ..licences import agreed
-from .answers import Answer, Client, SearchSettings, ServiceError, ask, endpoint_of
+from .answers import Answer, Client, SearchSettings, ask, endpoint_of
+from .errors import ServiceError
 from .paging import LeftOut, page_size, photographs
 from .photograph import Photograph
 from .plain_text import page_address, plain
-from .plan import Query
 
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
 FILES = "6"  # the namespace
@@ -38,8 +38,8 @@ HINTS = {
 }
 
 
-def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
-    """Yield the photographs that Commons finds for a query, whatever their licences.
+def search(words: str, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
+    """Yield the photographs that Commons finds for the words, whatever their licences.
 
     Wide ones by the address of a rendition of WIDTH_PX. Raises ServiceError.
     """
@@ -49,7 +49,7 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
         "format": "json",
         "formatversion": "2",
         "generator": "search",
-        "gsrsearch": f"{query.words} filetype:bitmap",
+        "gsrsearch": f"{words} filetype:bitmap",
         "gsrnamespace": FILES,
         "gsrlimit": f"{page_size(PAGE_SIZE, settings.limit)}",
         "prop": "imageinfo",
@@ -59,8 +59,8 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
         "iiextmetadatafilter": "|".join((*SAID, "Artist", "ObjectName")),
     }
     pages = _pages(client, endpoint, params)
-    place = f"commons, {query.words!r}"
-    yield from photographs(place, pages, "pageid", lambda a: _photograph(a, query), settings.limit)
+    place = f"commons, {words!r}"
+    yield from photographs(place, pages, "pageid", lambda a: _photograph(a, words), settings.limit)
 
 
 def _pages(client: Client, endpoint: str, params: dict[str, str]) -> Iterator[list[Answer]]:
@@ -114,7 +114,7 @@ def _rank(file: Answer) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _photograph(file: Answer, query: Query) -> Photograph:
+def _photograph(file: Answer, words: str) -> Photograph:
     infos = file.listed("imageinfo")
     if not infos or infos[0].fields.get("filemissing"):
         raise LeftOut("missing_file")
@@ -136,7 +136,7 @@ def _photograph(file: Answer, query: Query) -> Photograph:
         licence_url=licence.url if licence else "",
         author=told.get("Artist", ""),
         title=told.get("ObjectName") or plain(file.text("title").partition(":")[2]),
-        query=query.words,
+        query=words,
         sha1=sha1 if re.fullmatch("[0-9a-f]{40}", sha1) else "",
         said={**said, "uploader": plain(info.text("user", "")), "rendition": rendition},
     )

@@ -1,4 +1,4 @@
-"""Why something was not fetched, in words that never hold a key."""
+"""Why something was not found or fetched, in words that never hold a key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import requests
 import urllib3
+
+from occlufer.errors import OccluferError
 
 # Reasons that are about an address, or about us: every file of its site meets the same one.
 OF_THE_ADDRESS = ("bad_url", "blocked_address", "blocked_scheme", "unknown_host", "stopped")
@@ -27,6 +29,15 @@ class FetchError(Exception):
     def __str__(self) -> str:
         """Return both, as people read them."""
         return f"{self.reason}: {self.detail}"
+
+
+class ServiceError(OccluferError):
+    """A service did not answer, or not as its documentation says."""
+
+    def __init__(self, message: str, again: bool = False) -> None:
+        """Take the message, and whether asking later may help."""
+        super().__init__(message)
+        self.again = again
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from occlufer.errors import MissingError
 
-from ..licences import FLICKR_IDS, Licence, flickr_licence, read_licence
-from .answers import Answer, Client, Remembered, SearchSettings, ServiceError, ask, endpoint_of
+from ..licences import Licence, read_licence
+from .answers import Answer, Client, Remembered, SearchSettings, ask, endpoint_of
+from .errors import ServiceError
 from .paging import codes_of, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import plain
-from .plan import Query
 
 ENDPOINT = "https://api.flickr.com/services/rest/"
 KEY = "FLICKR_API_KEY"
@@ -29,13 +29,34 @@ BAD_KEY = "100"
 UNAVAILABLE = ("0", "105", "201")
 HINTS = {"rate_limited": "it answers 3600 requests an hour for a key: go on later"}
 
+# By the numbers that Flickr gives in place of names; flickr.photos.licenses.getInfo answers them
+# too, and what it answers wins. 0 is all rights reserved.
+FLICKR_IDS = {
+    "1": "CC BY-NC-SA 2.0",
+    "2": "CC BY-NC 2.0",
+    "3": "CC BY-NC-ND 2.0",
+    "4": "CC BY 2.0",
+    "5": "CC BY-SA 2.0",
+    "6": "CC BY-ND 2.0",
+    "7": "No known copyright restrictions",
+    "8": "United States Government Work",
+    "9": "CC0 1.0",
+    "10": "Public Domain Mark",
+    "11": "CC BY 4.0",
+    "12": "CC BY-SA 4.0",
+    "13": "CC BY-ND 4.0",
+    "14": "CC BY-NC 4.0",
+    "15": "CC BY-NC-SA 4.0",
+    "16": "CC BY-NC-ND 4.0",
+}
+
 Licences = Mapping[str, tuple[str, Licence | None]]
 
 _licences: Remembered[Licences] = Remembered()
 
 
-def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
-    """Yield the photographs that Flickr finds for a query, no larger than MAX_SIDE_PX if it can be.
+def search(words: str, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
+    """Yield the photographs that Flickr finds for the words, up to MAX_SIDE_PX if it can be.
 
     Raises MissingError without FLICKR_API_KEY in the environment, and ServiceError.
     """
@@ -51,7 +72,7 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
     numbers = _numbers(licences, settings.licences)
     params = {
         "method": "flickr.photos.search",
-        "text": query.words,
+        "text": words,
         "license": ",".join(numbers),
         "safe_search": "1",
         "content_types": "0",  # photographs: no screenshots, drawings, renderings
@@ -60,9 +81,9 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
         "extras": ",".join(EXTRAS),
     }
     pages = _pages(client, endpoint, key, params, settings.limit)
-    place = f"flickr, {query.words!r}"
+    place = f"flickr, {words!r}"
     yield from photographs(
-        place, pages, "id", lambda a: _photograph(a, query, licences), settings.limit
+        place, pages, "id", lambda a: _photograph(a, words, licences), settings.limit
     )
 
 
@@ -73,6 +94,11 @@ def _numbers(licences: Licences, wanted: tuple[str, ...]) -> list[str]:
         if licence:
             codes[licence.family] = ",".join(filter(None, (codes.get(licence.family), number)))
     return codes_of("flickr", wanted, codes)
+
+
+def flickr_licence(number: str) -> Licence | None:
+    """Return the licence that Flickr has under a number; None for all rights reserved."""
+    return read_licence(FLICKR_IDS.get(number, ""))
 
 
 def _ask_licences(client: Client, endpoint: str, key: str) -> Licences:
@@ -109,7 +135,7 @@ def _pages(
             return
 
 
-def _photograph(photo: Answer, query: Query, licences: Licences) -> Photograph:
+def _photograph(photo: Answer, words: str, licences: Licences) -> Photograph:
     number, owner = photo.word("license"), photo.text("owner")
     named, licence = licences.get(number, ("", None))
     tags = f"{photo.text('tags')} {photo.text('machine_tags')}".split()
@@ -123,7 +149,7 @@ def _photograph(photo: Answer, query: Query, licences: Licences) -> Photograph:
         licence_url=licence.url if licence else "",
         author=plain(photo.text("ownername", "")),
         title=plain(photo.text("title", "")),
-        query=query.words,
+        query=words,
         opted_out=opt_out_tag(tags),
         said={name: plain(text) for name, text in said.items() if text},
     )

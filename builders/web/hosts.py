@@ -42,16 +42,15 @@ class Hosts:
             until = self._clock() + seconds
             self._held_until[host] = max(until, self._held_until.get(host, until))
 
-    def wait(self, host: str) -> float:
-        """Sleep until it is the caller's turn at the host; return the seconds that took."""
-        begun = self._clock()
+    def wait(self, host: str) -> None:
+        """Sleep until it is the caller's turn at the host."""
         while True:
             with self._lock:
                 now = self._clock()
                 ready = self._ready(host, now)
                 if ready <= now:
                     self._last[host] = now
-                    return now - begun
+                    return
             self.sleep(ready - now)
 
     def _ready(self, host: str, now: float) -> float:

@@ -8,11 +8,11 @@ from functools import partial
 from urllib.parse import quote
 
 from ..licences import agreed
-from .answers import Answer, Client, SearchSettings, ServiceError, ask, endpoint_of
+from .answers import Answer, Client, SearchSettings, ask, endpoint_of
+from .errors import ServiceError
 from .paging import LeftOut, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import plain
-from .plan import Query
 
 ENDPOINT = "https://archive.org"
 PAGE_SIZE = 50
@@ -26,21 +26,21 @@ HINTS = {"rate_limited": "go on later", "http_503": "go on later"}
 _MARKS = re.compile(r'([+\-!(){}\[\]^"~*?:\\/&|])')
 
 
-def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
-    """Yield the first picture of each item that the Archive finds for a query.
+def search(words: str, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
+    """Yield the first picture of each item that the Archive finds for the words.
 
     An item whose licence is known not to be wanted is not asked for. It has no renditions of a
     size between a thumbnail and the original. Raises ServiceError.
     """
     endpoint = endpoint_of("internet_archive", settings, ENDPOINT).rstrip("/")
     params = {
-        "q": f"({_terms(query.words)}) AND {LICENSED}",
+        "q": f"({_terms(words)}) AND {LICENSED}",
         "fl[]": "identifier,licenseurl",
         "output": "json",
     }
     pages = _pages(client, endpoint, params, settings.limit)
-    read = partial(_photograph, query=query, client=client, settings=settings, endpoint=endpoint)
-    place = f"internet_archive, {query.words!r}"
+    read = partial(_photograph, words=words, client=client, settings=settings, endpoint=endpoint)
+    place = f"internet_archive, {words!r}"
     yield from photographs(place, pages, "identifier", read, settings.limit)
 
 
@@ -77,7 +77,7 @@ def _ask(client: Client, place: str, url: str, params: dict[str, str] | None = N
 
 
 def _photograph(
-    result: Answer, query: Query, client: Client, settings: SearchSettings, endpoint: str
+    result: Answer, words: str, client: Client, settings: SearchSettings, endpoint: str
 ) -> Photograph:
     identifier = result.text("identifier")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", identifier, re.ASCII):
@@ -104,7 +104,7 @@ def _photograph(
         licence_url=licence.url if licence else "",
         author=plain("; ".join(_texts(metadata, "creator"))),
         title=plain("; ".join(_texts(metadata, "title"))),
-        query=query.words,
+        query=words,
         sha1=sha1 if re.fullmatch("[0-9a-f]{40}", sha1) else "",
         opted_out=opt_out_tag(subjects),
         said={name: plain(text) for name, text in said.items() if text},

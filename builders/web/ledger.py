@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -17,8 +18,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from occlufer.errors import OccluferError, UsageError
+from occlufer.errors import MissingError, OccluferError, UsageError
 
+from ..tombstones import TAKEN_DOWN
 from .photograph import Photograph
 
 LEDGER_NAME = "photographs.sqlite"
@@ -49,7 +51,10 @@ CREATE TABLE faults (               -- lines of a list that are no photograph
 ) WITHOUT ROWID;
 """
 STATES = ("planned", "fetched", "skipped", "failed")
+# Reasons for which a photograph is skipped that another config, or another list, may lift.
 NOT_LISTED = "not_listed"
+LICENCE, UNKNOWN_LICENCE = "licence", "unknown_licence"
+RECONSIDERED = (LICENCE, UNKNOWN_LICENCE, TAKEN_DOWN)
 
 
 @dataclass(frozen=True)
@@ -76,23 +81,47 @@ class Fault:
 class Ledger:
     """An open ledger; threads may share it. Every method that writes is one transaction."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the ledger in `folder`, making both if they are missing."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, to_read: bool = False) -> None:
+        """Open the ledger in `folder`, making both if they are missing.
+
+        One `to_read` is left as it is; raises MissingError if nothing is in it yet.
+        """
         self.path = folder / LEDGER_NAME
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(
-            self.path, isolation_level=None, timeout=30, check_same_thread=False
-        )
+        if not to_read:
+            folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
+            self._db = sqlite3.connect(
+                _uri_to_read(self.path) if to_read else self.path,
+                uri=to_read,
+                isolation_level=None,
+                timeout=30,
+                check_same_thread=False,
+            )
         except sqlite3.Error as error:
             raise self.unusable(error) from None
-        if version not in (0, VERSION):
+        try:
+            self._begin(to_read)
+        except sqlite3.Error as error:
+            self._db.close()
+            raise self.unusable(error) from None
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _begin(self, to_read: bool) -> None:
+        """Make the tables where there are none; raises for those of another version."""
+        if not to_read:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and to_read:
+            raise MissingError(
+                f"{self.path}: found nothing in it, expected photographs; run `occlufer fetch`"
+            )
+        if version == 0:
+            self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT")
+        elif version != VERSION:
             raise UsageError(
                 f"{self.path}: made by another version of occlufer "
                 f"(found {version}, expected {VERSION}); use a new folder"
@@ -229,12 +258,9 @@ class Ledger:
 
         Other licences may be wanted by now, and a tombstone may have been taken out.
         """
-        query = (
-            "UPDATE photographs SET state = 'planned'"
-            " WHERE state = 'skipped' AND reason IN ('licence', 'unknown_licence', 'taken_down')"
-        )
-        with self._lock:
-            self._db.execute(query)
+        query = "UPDATE photographs SET state = 'planned' WHERE state = 'skipped' AND reason = ?"
+        with self._transaction() as db:
+            db.executemany(query, [(reason,) for reason in RECONSIDERED])
 
     def retry_lost(self, is_there: Callable[[str], bool]) -> int:
         """Plan once more what was fetched and whose file, by its sha256, is gone."""
@@ -278,6 +304,14 @@ class Ledger:
             return self._db.execute(query, (sha1,)).fetchone() is not None
 
 
+def _uri_to_read(path: Path) -> str:
+    """Return the address by which SQLite opens the file without changing it."""
+    log = path.with_name(f"{path.name}-wal")
+    # Beside the file SQLite keeps what readers share, where it may; else it must be told that
+    # nobody writes. What a kill has left in its log would then be passed over.
+    sealed = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if sealed else ''}"
+
+
 def _dump(value: Mapping[str, Any]) -> str:
-    text = json.dumps(dict(value), sort_keys=True, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace").decode()
+    return json.dumps(dict(value), sort_keys=True, separators=(",", ":"))

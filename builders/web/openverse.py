@@ -14,15 +14,14 @@ from .answers import (
     Client,
     Remembered,
     SearchSettings,
-    ServiceError,
     ask,
     described,
     endpoint_of,
 )
+from .errors import ServiceError
 from .paging import LeftOut, codes_of, page_size, photographs
 from .photograph import Photograph, opt_out_tag
 from .plain_text import page_address, plain
-from .plan import Query
 
 ENDPOINT = "https://api.openverse.org"
 REGISTER = "https://api.openverse.org/v1/#tag/auth"
@@ -67,8 +66,8 @@ class _Access:
     hints: Mapping[str, str] | None = None
 
 
-def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
-    """Yield the photographs that Openverse finds for a query, mature ones left out.
+def search(words: str, client: Client, settings: SearchSettings) -> Iterator[Photograph]:
+    """Yield the photographs that Openverse finds for the words, mature ones left out.
 
     With OPENVERSE_CLIENT_ID and OPENVERSE_CLIENT_SECRET in the environment it answers more. The
     address is of the file as its site has it: Openverse's own renditions are too small. Raises
@@ -77,14 +76,14 @@ def search(query: Query, client: Client, settings: SearchSettings) -> Iterator[P
     codes = codes_of("openverse", settings.licences, CODES)
     access = _access(client, settings)
     params = {
-        "q": query.words,
+        "q": words,
         "license": ",".join(codes),
         "extension": ",".join(FILE_TYPES),
         "mature": "false",
     }
     pages = _pages(client, access, params, settings.limit)
-    place = f"openverse, {query.words!r}"
-    yield from photographs(place, pages, "id", lambda a: _photograph(a, query), settings.limit)
+    place = f"openverse, {words!r}"
+    yield from photographs(place, pages, "id", lambda a: _photograph(a, words), settings.limit)
 
 
 def _access(client: Client, settings: SearchSettings) -> _Access:
@@ -144,7 +143,7 @@ def _pages(
             return
 
 
-def _photograph(result: Answer, query: Query) -> Photograph:
+def _photograph(result: Answer, words: str) -> Photograph:
     if result.truth("mature"):
         raise LeftOut("mature")
     if result.text("filetype", "").lower() not in ("", *FILE_TYPES):
@@ -163,7 +162,7 @@ def _photograph(result: Answer, query: Query) -> Photograph:
         licence_url=licence.url if licence else "",
         author=plain(result.text("creator", "")),
         title=plain(result.text("title", "")),
-        query=query.words,
+        query=words,
         opted_out=opt_out_tag(tag.text("name", "") for tag in tags),
         said={name: plain(text) for name, text in said.items() if text},
     )

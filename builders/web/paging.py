@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from occlufer.errors import UsageError
 
-from .answers import Answer, ServiceError
+from .answers import Answer
+from .errors import ServiceError
 from .photograph import Photograph
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from occlufer.errors import UsageError
 
@@ -29,34 +28,15 @@ OCCLUSIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Query:
-    """One search. Its words are no label: nobody votes by them."""
+def plan(expressions: Iterable[str] = (), occlusions: Iterable[str] = ()) -> list[str]:
+    """Return the words of a search for each expression with each occlusion, in the order given.
 
-    expression: str
-    """The words for the face, e.g. "scared face"."""
-    occlusion: str
-    """The words for what covers it, e.g. "face mask"."""
-    words: str
-    """Both, as a service is asked, e.g. "scared face mask"."""
-    label: str = ""
-    """The class that the words look for, to plan evenly; "" for words of the user's own."""
-
-
-def plan(expressions: Iterable[str] = (), occlusions: Iterable[str] = ()) -> Iterator[Query]:
-    """Return a query for each expression with each occlusion, in the order given.
-
-    Where nothing is given the words of EXPRESSIONS or OCCLUSIONS are taken. Words that are given
-    twice count once; raises UsageError for blank ones.
+    They are no label: nobody votes by them. Where nothing is given the words of EXPRESSIONS or
+    OCCLUSIONS are taken. Words that are given twice count once; raises UsageError for blank ones.
     """
-    labels = {words: label for label, words in EXPRESSIONS.items()}
     faces = _words("expressions", expressions, EXPRESSIONS.values())
     covers = _words("occlusions", occlusions, OCCLUSIONS.values())
-    return (
-        Query(face, cover, joined(face, cover), labels.get(face, ""))
-        for face in faces
-        for cover in covers
-    )
+    return [joined(face, cover) for face in faces for cover in covers]
 
 
 def joined(first: str, second: str) -> str:

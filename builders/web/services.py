@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 from occlufer.errors import UsageError
 
 from . import commons, flickr, internet_archive, openverse
-from .answers import Client, SearchSettings, ServiceError
+from .answers import Client, SearchSettings
 from .photograph import Photograph
-from .plan import Query
 
-__all__ = ["REFUSED", "SERVICES", "URLS", "Search", "ServiceError", "search_of"]
-
-Search = Callable[[Query, Client, SearchSettings], Iterator[Photograph]]
+Search = Callable[[str, Client, SearchSettings], Iterator[Photograph]]
 
 SERVICES: dict[str, Search] = {
     "openverse": openverse.search,

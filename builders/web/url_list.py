@@ -10,12 +10,12 @@ from pathlib import Path
 from occlufer.errors import MissingError, UsageError
 
 from ..licences import agreed
-from ..sources.arrow_columns import is_plain, texts
-from ..sources.rows import Line, csv_cells, lines
+from ..sources.rows import Line, lines
+from ..sources.table import FORMATS
 from .address import web_address
 from .answers import described
 from .errors import FetchError
-from .ledger import Fault
+from .ledger import UNKNOWN_LICENCE, Fault
 from .photograph import Photograph
 from .plain_text import page_address, plain
 
@@ -38,7 +38,6 @@ COLUMNS = {
 }
 EXPECTED = "url, and beside it licence, licence_url, author, title, page"
 KNOWN = "expected one that is known, e.g. CC-BY-4.0 or its address at creativecommons.org"
-ROWS_AT_A_TIME = 1000
 SHOWN_LENGTH = 80
 
 # What a line gives: its cells by our names of the columns, or why it is no row.
@@ -50,7 +49,7 @@ def read_list(path: Path) -> Iterator[Photograph | Fault]:
     """Yield what each row of a list is: a photograph, or what is wrong with it.
 
     A txt file has an address in a line and its licence behind it. Raises MissingError if there is
-    no file, UsageError if it is no list.
+    no file or a table without a line, UsageError if it is no list.
     """
     if not path.is_file():
         raise MissingError(f"{path}: no such file; expected a list of photographs with {EXPECTED}")
@@ -78,7 +77,7 @@ def _photograph(place: str, cells: Cells) -> Photograph | Fault:
     found = agreed(*said.values())
     if found is None:
         words = " and ".join(repr(text[:SHOWN_LENGTH]) for text in said.values())
-        return Fault(place, "unknown_licence", f"found {words or 'no licence'}, {KNOWN}")
+        return Fault(place, UNKNOWN_LICENCE, f"found {words or 'no licence'}, {KNOWN}")
     return Photograph(
         url=url,
         service="urls",
@@ -110,34 +109,19 @@ def _txt(path: Path) -> Iterator[Row]:
         yield _place(path, line), line.fault or {"url": url, "licence": licence.strip()}
 
 
-def _csv(path: Path, delimiter: str = ",") -> Iterator[Row]:
-    rows = lines(path)
-    header = next(rows, None)
-    if header is None:
-        raise UsageError(f"{path}: found an empty file, expected a first line with {EXPECTED}")
-    names = csv_cells(header.text, delimiter)
-    if names is None:
-        raise UsageError(f"{path}: found a first line whose quotes do not match, expected columns")
-    places = _places(names, str(path))
-    numbers = {ours: names.index(name) for ours, name in places.items()}
-    for line in rows:
-        cells = line.fault or _cells(csv_cells(line.text, delimiter), numbers, len(names))
-        yield _place(path, line), cells
-
-
-def _cells(cells: list[str] | None, numbers: Mapping[str, int], expected: int) -> Cells:
-    if cells is None:
-        return "found quotes that do not match"
-    if len(cells) != expected:
-        return f"found {len(cells)} cells, expected {expected}"
-    return {name: cells[number] for name, number in numbers.items()}
-
-
-def _tsv(path: Path) -> Iterator[Row]:
-    return _csv(path, "\t")
+def _table(path: Path) -> Iterator[Row]:
+    table = FORMATS[path.suffix.lower()](path)
+    places = _places(table.columns, str(path))
+    for name in places.values():
+        if not table.is_plain(name):
+            raise UsageError(f"{path}: the column {name} holds neither texts nor numbers")
+    for row in table.rows([*places.values()]):
+        cells = {ours: row.cells.get(name, "").strip() for ours, name in places.items()}
+        yield row.place, row.fault or cells
 
 
 def _jsonl(path: Path) -> Iterator[Row]:
+    """Yield the rows; unlike those of a table, each has columns of its own."""
     for line in lines(path):
         yield _place(path, line), line.fault or _object(line.text)
 
@@ -162,32 +146,6 @@ def _object(text: str) -> Cells:
     return cells
 
 
-def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            places = _places(file.schema_arrow.names, str(path))
-            columns = list(places.values())
-            for name in columns:
-                kind = file.schema_arrow.field(name).type
-                if not is_plain(kind):
-                    raise UsageError(f"{path}: found {kind} in the column {name}, expected texts")
-            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=columns):
-                found = {ours: texts(batch.column(name)) for ours, name in places.items()}
-                for i in range(batch.num_rows):
-                    cells = {ours: column[i].strip() for ours, column in found.items()}
-                    yield f"{path.name}, row {number}", cells
-                    number += 1
-            if number != file.metadata.num_rows:
-                raise OSError(f"found {number} rows, expected {file.metadata.num_rows}")
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names that are no UTF-8
-        said = " ".join(str(error).split())[:SHOWN_LENGTH]
-        raise UsageError(f"{path}, row {number}: cannot be read as Parquet ({said})") from None
-
-
 def _places(names: list[str], place: str) -> dict[str, str]:
     """Return {our name of a column: its name there}; raises UsageError if there is no url."""
     places: dict[str, str] = {}
@@ -209,10 +167,10 @@ def _place(path: Path, line: Line) -> str:
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     ".txt": _txt,
-    ".csv": _csv,
-    ".tsv": _tsv,
+    ".csv": _table,
+    ".tsv": _table,
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
-    ".parquet": _parquet,
+    ".parquet": _table,
 }
 ENDINGS = ", ".join(READERS)

@@ -12,15 +12,15 @@ from occlufer.images import ImageStore
 from ..licences import read_licence
 from ..metadata import without_metadata
 from ..pixels import BadImageError, decode_rgb
-from ..tombstones import Suspect, Tombstones, hits
-from .fetch import Fetcher, FetchError
-from .ledger import Ledger, Outcome
+from ..tombstones import TAKEN_DOWN, Suspect, Tombstones, hits
+from .errors import FetchError
+from .fetch import Fetcher
+from .ledger import LICENCE, UNKNOWN_LICENCE, Ledger, Outcome
 from .photograph import Photograph
 from .reservations import Tdmrep, opt_out
 from .robots import Robots
 
 Evidence = dict[str, Any]
-TAKEN_DOWN = "taken_down"
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ def _unusable(photograph: Photograph, visitor: Visitor) -> Outcome | None:
     """Return why a photograph is not even asked for, by what its service says; None if it is."""
     licence = read_licence(photograph.licence)
     if licence is None:
-        return Outcome("skipped", "unknown_licence", f"found {dict(photograph.said)}")
+        return Outcome("skipped", UNKNOWN_LICENCE, f"found {dict(photograph.said)}")
     if licence.family not in visitor.licences:
         wanted = ", ".join(visitor.licences)
-        return Outcome("skipped", "licence", f"found {licence.name}, wanted are {wanted}")
+        return Outcome("skipped", LICENCE, f"found {licence.name}, wanted are {wanted}")
     if photograph.opted_out:
         return Outcome("skipped", "opted_out", photograph.opted_out)
     if gone := _taken_down(Suspect((), (photograph.url, photograph.page)), visitor):
