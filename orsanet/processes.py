@@ -60,6 +60,11 @@ def joined(backend: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
+def is_first() -> bool:
+    """Return whether this process tells what came of it, also when it has left the others again."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
 def here() -> Processes:
     """Return this process, whether others have joined it or not."""
     if dist.is_available() and dist.is_initialized():

@@ -44,7 +44,15 @@ def test_two_processes_match_one_of_the_same_global_batch(
     for name, start in (("one", ()), ("two", together)):
         command = (sys.executable, *start, str(tmp_path / "script.py"), *COMMAND, *settings)
         out = ("--out", str(tmp_path / name))
-        subprocess.run((*command, *out), env=environment, check=True, timeout=600)
+        done = subprocess.run(
+            (*command, *out),
+            env=environment,
+            check=True,
+            timeout=600,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert done.stdout.count("validation accuracy") == 1
     one, two = (load_checkpoint(tmp_path / name / "last.pt") for name in ("one", "two"))
     assert one["history"][0]["loss"] == pytest.approx(two["history"][0]["loss"], abs=1e-5)
     assert one["history"][0]["confusion_matrix"] == two["history"][0]["confusion_matrix"]

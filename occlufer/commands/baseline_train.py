@@ -89,4 +89,5 @@ def run(arguments: argparse.Namespace) -> None:
         f"in {arguments.out}: best.pt and its card, README.md; metrics.json, curves.png, "
         "confusion.png"
     )
-    show(arguments.json, metrics, text)
+    if import_module("occlufer.orsanet.processes").is_first():
+        show(arguments.json, metrics, text)
