@@ -8,6 +8,7 @@ it was at, which another one does anew.
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -189,17 +190,12 @@ def opened(workers: int, scheduler: str) -> Iterator[DaskEngine]:
 
 
 def _connected(scheduler: str) -> Any:
-    try:
-        client = Client(scheduler, timeout=CONNECT_S)
-    except (OSError, NotYet) as error:
-        raise MissingError(
-            f"scheduler = {scheduler!r}: found none that answers ({one_line(error)}); "
-            "`dask scheduler` starts one, and `dask worker ADDRESS` what works for it"
-        ) from None
-    except (ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
-        raise UsageError(
-            f"scheduler = {scheduler!r}: {one_line(error)}; expected e.g. tcp://127.0.0.1:8786"
-        ) from None
+    client = _client(scheduler)
+    if isinstance(client, OccluferError):
+        # What is left of it takes a lock of distributed's when it is collected, which a client
+        # that begins holds until its own thread runs: collected in that one it would wait for ever.
+        gc.collect()
+        raise client
     try:
         client.wait_for_workers(1, timeout=WORKERS_S)
     except NotYet:
@@ -209,6 +205,24 @@ def _connected(scheduler: str) -> Any:
             f"`dask worker {scheduler}` starts one"
         ) from None
     return client
+
+
+def _client(scheduler: str) -> Any:
+    """Return a client of the scheduler at this address, or the error that says why there is none.
+
+    Returned, for one that is raised holds on to the client that came to nothing.
+    """
+    try:
+        return Client(scheduler, timeout=CONNECT_S)
+    except (OSError, NotYet) as error:
+        return MissingError(
+            f"scheduler = {scheduler!r}: found none that answers ({one_line(error)}); "
+            "`dask scheduler` starts one, and `dask worker ADDRESS` what works for it"
+        )
+    except (ValueError, TypeError) as error:  # TypeError: tls:// without a certificate
+        return UsageError(
+            f"scheduler = {scheduler!r}: {one_line(error)}; expected e.g. tcp://127.0.0.1:8786"
+        )
 
 
 def _check_versions(client: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import re
 import shlex
@@ -321,6 +322,25 @@ def test_a_scheduler_that_is_not_there_is_said_before_anything_is_done(
     with pytest.raises(kind, match=said):
         build(config(tmp_path, engine="dask", scheduler=scheduler))
     assert not (tmp_path / "workspace").exists()
+
+
+def test_a_client_that_came_to_nothing_is_gone_before_another_begins(
+    tmp_path: Path,
+) -> None:
+    before = clients()
+    for scheduler in ("nonsense", "tls://127.0.0.1:9"):
+        with pytest.raises(UsageError):
+            build(config(tmp_path, engine="dask", scheduler=scheduler))
+    gc.disable()  # what is there is there because it is held
+    try:
+        assert clients() == before
+    finally:
+        gc.enable()
+
+
+def clients() -> int:
+    """Return how many clients are in memory, whole or not."""
+    return sum(isinstance(one, Client) for one in gc.get_objects())
 
 
 def test_a_scheduler_without_workers_is_said_to_be_one(

@@ -48,7 +48,7 @@ def test_a_spoilt_image_is_named_with_a_way_out(tmp_path: Path, state: str) -> N
         store.get(name)
     assert name in str(caught.value)
     assert ("missing" if state == "missing" else "damaged") in str(caught.value)
-    assert "run the same command" in str(caught.value)
+    assert "`occlufer build` reads it anew" in str(caught.value)
     store.put(b"a picture")
     assert store.get(name) == b"a picture"
 
