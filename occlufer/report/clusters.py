@@ -18,9 +18,8 @@ PICTURES_IN_A_STRIP = 10
 LEAKS_SHOWN = 200
 
 
-def duplicates(workspace: Workspace) -> str:
+def duplicates(workspace: Workspace, shown: set[str]) -> str:
     """Return a strip for every sample that was kept for others, the largest first."""
-    shown = _with_pictures(workspace)
     clusters: dict[str, list[Result]] = {}
     for result in workspace.catalog.results("dedup"):
         if result.reject is not None and {result.image, result.value["kept"]} <= shown:
@@ -48,9 +47,8 @@ def duplicates(workspace: Workspace) -> str:
     return paragraph(lead) + first_of(strips, UNFOLDED, "clusters")
 
 
-def related(workspace: Workspace) -> str:
+def related(workspace: Workspace, shown: set[str]) -> str:
     """Return a strip for every group of two samples or more that stays on one side of the split."""
-    shown = _with_pictures(workspace)
     groups: dict[str, list[str]] = {}
     why: dict[str, str] = {}
     for result in workspace.catalog.results("dedup"):
@@ -79,9 +77,8 @@ def related(workspace: Workspace) -> str:
     return paragraph(lead) + first_of(strips, UNFOLDED, "groups")
 
 
-def leaks(workspace: Workspace) -> str:
+def leaks(workspace: Workspace, shown: set[str]) -> str:
     """Return the pairs of a training sample and a test picture that are near, some drawn."""
-    shown = _with_pictures(workspace)
     pairs = [
         (result.image, *hit)
         for result in workspace.catalog.results_with_hits()
@@ -123,7 +120,8 @@ def _pair(
     return drawn
 
 
-def _with_pictures(workspace: Workspace) -> set[str]:
+def with_pictures(workspace: Workspace) -> set[str]:
+    """Return the images that can be `shown`: those of which a face was cut out or looked for."""
     # Between two runs of a build that was stopped, a stage may know images that another does not.
     return set(workspace.catalog.images_passing(("faces",)))
 

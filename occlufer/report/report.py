@@ -12,7 +12,7 @@ from occlufer.outcome import REJECTED_NAME, Outcome, outcomes
 from occlufer.page import folded, page, paragraph, table
 from occlufer.replacing import replaced
 from occlufer.report.agreement import agreement
-from occlufer.report.clusters import duplicates, leaks, related
+from occlufer.report.clusters import duplicates, leaks, related, with_pictures
 from occlufer.report.evaluation import evaluation
 from occlufer.report.funnel import funnel
 from occlufer.report.heat import heat_maps
@@ -49,6 +49,7 @@ def write_report(
             replace(o, record=replace(o.record, facts=replace(o.record.facts, truth=None)))
             for o in outcomes(opened.catalog)
         ]
+        shown = with_pictures(opened)
         sections = [
             ("funnel", "What became of every record", funnel(known)),
             ("scores", "How right every stage was", _scores(opened.catalog)),
@@ -58,9 +59,9 @@ def write_report(
             ("lists", "Occlusion lists", occlusion_lists(opened)),
             ("faces", "Faces and what covers them", occluded_faces(known, opened, config)),
             ("samples", "Published samples", contact_sheets(known, opened)),
-            ("duplicates", "Duplicates", duplicates(opened)),
-            ("related", "Related samples", related(opened)),
-            ("leaks", "Leaks", leaks(opened)),
+            ("duplicates", "Duplicates", duplicates(opened, shown)),
+            ("related", "Related samples", related(opened, shown)),
+            ("leaks", "Leaks", leaks(opened, shown)),
             ("training", "The baseline", trained),
             ("evaluation", "Evaluation", figures),
             ("rejected", "What was left out", _rejected(known)),
