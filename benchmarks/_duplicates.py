@@ -5,22 +5,21 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 from _anchors import imagededup_encoding, imagededup_encodings, imagededup_near
-from _edits import FAMILIES, Edit, Floats, jpeg, masked, on_the_grid
+from _edits import FAMILIES, Edit, jpeg, masked, on_the_grid
 from _faces import Face, pairs_of_strangers
 from _timing import spread
 from PIL import Image
 
 from occlufer.builders.dedup import Clusters, find_duplicates, hash_images
-from occlufer.builders.duplicates.blocks import block_difference
-from occlufer.builders.duplicates.edges import NAMES, first_alike, limits_of, near_edges
+from occlufer.builders.duplicates.clusters import difference_by
+from occlufer.builders.duplicates.edges import first_alike, limits_of, near_edges
 from occlufer.builders.hashes import grey_of
 from occlufer.builders.hashing.search import distances
-from occlufer.builders.hashing.views import small, thumbnail
+from occlufer.builders.hashing.sketches import sketch_of
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
 
@@ -69,19 +68,12 @@ def verified_pairs(faces: Sequence[Face]) -> dict[str, Any]:
     rows = np.flatnonzero(first_alike(table) == np.arange(len(table)))
     every = np.arange(len(table))
     edges = near_edges(table, limits_of(settings), rows, np.ones(rows.size, dtype=bool), every)
-    greys = list(map_local(lambda face: small(grey_of(face.data)), faces, 0))
-
-    @cache
-    def seen(position: int, view: int) -> Floats:
-        levels: Floats = thumbnail(greys[position], NAMES[view])
-        return levels
-
+    sketches = list(map_local(lambda face: sketch_of(grey_of(face.data)), faces, 0))
+    difference = difference_by(lambda position: sketches[position])
     verified = {
         (min(edge.a, edge.b), max(edge.a, edge.b))
         for edge in edges
-        if not edge.of_a_part
-        and block_difference(seen(edge.a, edge.seen), seen(edge.b, edge.taken))
-        <= settings.block_difference
+        if not edge.of_a_part and difference(edge) <= settings.block_difference
     }
     wrong = sum(faces[a].identity != faces[b].identity for a, b in verified)
     return {

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from occlufer.builders.hashing.hash_table import SHAPES, in_hex
+from occlufer.builders.hashing.sketches import sketch_of
 from occlufer.builders.hashing.views import HASHED
 from occlufer.record import Facts, Record, Result, Vote
 from occlufer.schema import LABELS, OCCLUSION_TYPES, REGIONS
@@ -129,13 +131,23 @@ def hashes(sample: Drawn) -> dict[str, Any]:
     """Return what the stage `hashes` would say."""
     itself64, itself256 = sample.views64[:1], sample.views256[0]
     words = (itself64, itself256, itself64, sample.views64, sample.views256)
-    return {**{n: in_hex(w) for n, w in zip(SHAPES, words, strict=True)}, "size_bytes": 9000}
+    rows = {name: in_hex(found) for name, found in zip(SHAPES, words, strict=True)}
+    return {**rows, "sketch": the_sketch(), "size_bytes": 9000}
 
 
 def the_picture(workspace: Workspace) -> str:
     """Return the one picture that all samples share, so that near ones pass for copies."""
-    rng = np.random.default_rng(0)
-    coarse = Image.fromarray(rng.integers(0, 256, (6, 6), dtype=np.uint8))
     file = io.BytesIO()
-    coarse.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC).save(file, "PNG")
+    drawn().save(file, "PNG")
     return workspace.images.put(file.getvalue())
+
+
+@cache
+def the_sketch() -> dict[str, Any]:
+    """Return that of the picture."""
+    return dict(sketch_of(np.asarray(drawn())).to_json())
+
+
+def drawn() -> Image.Image:
+    coarse = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)

@@ -30,7 +30,7 @@ from .duplicates.kept_index import FOLDER, VERSION, most_followed, rules
 from .duplicates.sample_index import SampleIndex, open_index
 from .duplicates.samples import Sample, read_hashes, read_samples
 from .duplicates.verdicts import nearest_kin, result_of, verdict_of
-from .duplicates.worlds import verifier_of, world_of
+from .duplicates.worlds import differences, world_of
 from .hashes import hash_images
 from .hashing.search import neighbours
 
@@ -118,13 +118,11 @@ def _clustered(
     workspace: Workspace, index: SampleIndex, samples: list[Sample], settings: DedupConfig
 ) -> list[Result]:
     world = world_of(samples, index.edges())
-    known = index.measured()
-    verifier = verifier_of(workspace, world, known)
     clusters = cluster(
         world.images,
         world.first,
         world.edges,
-        verifier,
+        differences(workspace.catalog, world),
         settings,
         world.joined(),
         world.protected(),
@@ -133,8 +131,6 @@ def _clustered(
         log.warning(
             "dedup: look-alikes cut off groups, see [dedup] group_size: %d", len(clusters.cut)
         )
-    measured = world.by_image(verifier.measured)
-    index.add_measured({key: value for key, value in measured.items() if key not in known})
     kin = nearest_kin(world, clusters.groups, clusters.dropped)
     results, outcomes = [], []
     for i, (sample, group) in enumerate(zip(world.samples, clusters.groups, strict=True)):

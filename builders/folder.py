@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import Any
 
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
-from occlufer.errors import MissingError, OccluferError
+from occlufer.errors import MissingError
 from occlufer.progress import progress
 from occlufer.record import Reject
 
 from .duplicates.clusters import Clusters, cluster_looks
-from .hashes import Look, grey_of, look
-from .hashing.resample import Grey
+from .hashes import Look, look
 from .pixels import BadImageError
 from .sources import image_folder
 from .sources.entry import Entry
@@ -71,11 +69,7 @@ def find_in_folder(folder: Path, settings: DedupConfig, workers: int = 0) -> Fol
         first = ": ".join(rejected[0])
         raise MissingError(f"{folder}: found no picture in {len(entries)} files; first: {first}")
 
-    def grey(position: int) -> Grey:
-        entry, before = found[position]
-        return _same(folder, entry, before)
-
-    clusters = cluster_looks([seen for _, seen in found], grey, settings)
+    clusters = cluster_looks([seen for _, seen in found], settings)
     return FolderClusters(folder, [entry.source_id for entry, _ in found], clusters, rejected)
 
 
@@ -89,22 +83,6 @@ def _entries(folder: Path) -> Iterator[Entry]:
         if entry.reject is None and target in names:
             entry = replace(entry, reject=Reject("link", f"a link to {target}"))
         yield entry
-
-
-def _same(folder: Path, entry: Entry, before: Look) -> Grey:
-    """Return the picture, in grey, that was looked at before; OccluferError if it is another."""
-    try:
-        data = entry.read().data
-    except OSError as error:
-        data, why = b"", str(error.strerror)
-    else:
-        why = "another file"
-    if hashlib.sha256(data).hexdigest() != before.sha256:
-        raise OccluferError(
-            f"{folder / entry.source_id}: found {why}, expected the picture of a moment ago; leave "
-            "the folder alone until the command ends"
-        )
-    return grey_of(data)
 
 
 def looks(entries: Sequence[Entry], workers: int) -> Iterator[Look | Reject]:

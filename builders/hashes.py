@@ -20,6 +20,7 @@ from occlufer.stages import ImageItem, ImageStage
 from .compiled import compiled
 from .hashing.hash_table import VERSION, Hashes, HashTable, in_hex, table_of
 from .hashing.resample import Grey, resize, resize_to
+from .hashing.sketches import SIDE_PX, Sketch, sketch_of
 from .hashing.views import HASHED, ITSELF, MIRROR, small
 from .pixels import ORIENTATION, BadImageError, open_picture, read_bytes, to_rgb, upright
 
@@ -30,14 +31,16 @@ VIEW_PX = 64
 
 def stage(config: BuildConfig) -> ImageStage:
     """Return the stage; it has no settings, for published hashes are facts others compare with."""
-    return ImageStage("hashes", ("faces",), ("faces",), {"version": VERSION}, find_hashes)
+    params = {"version": VERSION, "sketch": SIDE_PX}
+    return ImageStage("hashes", ("faces",), ("faces",), params, find_hashes)
 
 
 def find_hashes(item: ImageItem) -> Result:
-    """Return `phash64`, `phash256`, `dhash64`, `views64`, `views256` in hex, and `size_bytes`."""
+    """Return the columns of HashTable in hex, its `sketch`, and `size_bytes`."""
     seen = look(item.store.get(item.values["faces"]["crop"]))
     hashes = {name: in_hex(words) for name, words in seen.hashes.items()}
-    return Result(item.image, {**hashes, "size_bytes": seen.size_bytes})
+    sketch = seen.sketch.to_json()
+    return Result(item.image, {**hashes, "sketch": sketch, "size_bytes": seen.size_bytes})
 
 
 def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = False) -> HashTable:
@@ -50,7 +53,8 @@ def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = Fal
 
     def one(picture: Picture) -> dict[str, Hashes]:
         with _opened(picture, _bytes(picture)) as image:
-            return _hashes(image, _grey(image), views)
+            grey = _grey(image)
+            return _hashes(grey, _seen(image, grey)) if views else _published(grey)
 
     return table_of(map_local(one, pictures, workers), views)
 
@@ -61,6 +65,7 @@ class Look:
 
     hashes: dict[str, Hashes]
     """{column of HashTable: words}."""
+    sketch: Sketch
     pixels: int
     size_bytes: int
     """Of its file: of two pictures of one size the larger file was compressed less; 0 without."""
@@ -69,12 +74,14 @@ class Look:
 
 
 def look(picture: Picture) -> Look:
-    """Return the hashes of one picture, those of its views included, and how large it is."""
+    """Return the hashes of one picture, those of its views included, its sketch and its size."""
     data = _bytes(picture)
     with _opened(picture, data) as image:
-        hashes = _hashes(image, _grey(image), views=True)
+        grey = _grey(image)
+        seen = _seen(image, grey)
+        hashes, sketch = _hashes(grey, seen), sketch_of(seen)
         sha256 = hashlib.sha256(data or _pixels_of(image)).hexdigest()
-        return Look(hashes, image.width * image.height, len(data), sha256)
+        return Look(hashes, sketch, image.width * image.height, len(data), sha256)
 
 
 def _pixels_of(image: Image.Image) -> bytes:
@@ -119,12 +126,9 @@ def _seen(image: Image.Image, grey: Grey) -> Grey:
         raise BadImageError("undecodable", detail) from None
 
 
-def _hashes(image: Image.Image, grey: Grey, views: bool) -> dict[str, Hashes]:
-    """Return {field of HashTable: words} of one picture."""
+def _hashes(grey: Grey, seen: Grey) -> dict[str, Hashes]:
+    """Return {field of HashTable: words} of one picture as it is stored, and as people see it."""
     published = _published(grey)
-    if not views:
-        return published
-    seen = _seen(image, grey)
     itself = published if seen is grey else _published(seen)
     return {**published, **_of_views(seen, itself)}
 

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ from occlufer.workspace import Workspace, held, open_built
 
 from .cut import CROP_PX, cut_out
 from .detectors import Detect, open_detector
-from .duplicates.clusters import Verifier
+from .duplicates.clusters import difference_by
 from .duplicates.edges import limits_of, near_edges
 from .duplicates.stars import are_copies
 from .faces import faces_in
 from .hashes import grey_of, look
 from .hashing.hash_table import ViewTable, joined_views
-from .hashing.kept import view_hashes
-from .hashing.resample import Grey
+from .hashing.kept import kept_sketches, view_hashes
+from .hashing.sketches import Sketch, sketch_of
 from .hashing.views import View
 from .metadata import without_metadata
 from .pixels import BadImageError, decode_rgb, encode_png, read_bytes
@@ -303,14 +304,14 @@ def _copies(
 ) -> Iterator[str]:
     table = joined_views([view_hashes(workspace.catalog, images), theirs])
     places = np.arange(len(table))
-    crops = {image: value["crop"] for image, value in workspace.catalog.values("faces", images)}
 
-    def grey(place: int) -> Grey:
+    @cache
+    def sketch(place: int) -> Sketch:
         if place >= len(images):
-            return grey_of(files[place - len(images)])
-        return grey_of(workspace.images.get(crops[images[place]]))
+            return sketch_of(grey_of(files[place - len(images)]))
+        return dict(kept_sketches(workspace.catalog, [images[place]]))[images[place]]
 
-    difference = Verifier(grey, {})
+    difference = difference_by(sketch)
     found: set[int] = set()
     for edge in near_edges(table, limits_of(settings), places, places >= len(images), places):
         low, high = sorted((edge.a, edge.b))

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.duplicates.blocks import block_difference
+from occlufer.builders.duplicates.blocks import block_difference as differing
 
 Small = NDArray[np.float64]
+
+
+def block_difference(a: Small, b: Small) -> float:
+    return float(differing(a.astype(np.uint8), b.astype(np.uint8)))
 
 
 def drawn(seed: int, low: int = 0, high: int = 255) -> Small:
@@ -161,7 +165,9 @@ def test_a_plain_picture_differs_from_a_textured_one_by_its_farthest_block() -> 
 
 def test_the_noise_of_a_camera_is_plain() -> None:
     noise = np.random.default_rng(1).normal(0, 1, (32, 32))
-    assert block_difference(80 + noise, 140 + noise.T) == pytest.approx(60, abs=1)
+    assert block_difference(as_a_file(80 + noise), as_a_file(140 + noise.T)) == pytest.approx(
+        60, abs=1
+    )
 
 
 # Properties ---------------------------------------------------------------------------------------

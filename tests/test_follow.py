@@ -20,6 +20,7 @@ from occlufer.builders import dedup
 from occlufer.builders.duplicates import kept_index
 from occlufer.builders.duplicates.sample_index import open_index
 from occlufer.builders.hashing.hash_table import SHAPES, in_hex
+from occlufer.builders.hashing.sketches import sketch_of
 from occlufer.builders.hashing.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.builders.pixels import encode_png
 from occlufer.config import DedupConfig
@@ -102,25 +103,29 @@ SAMPLES[2] = Made(2, 0, SAMPLES[0].place, SAMPLES[0].part_place, SAMPLES[0].pict
 SAMPLES[4] = Made(4, 0, SAMPLES[0].place, SAMPLES[0].part_place, 1 - SAMPLES[0].picture, 1)
 
 
-def put_found(workspace: Workspace, made: Made, crop: str, hidden: bool = False) -> None:
+def put_found(
+    workspace: Workspace, made: Made, pixels: NDArray[np.uint8], hidden: bool = False
+) -> None:
     """Put what the stages before dedup find out about a picture."""
     catalog = workspace.catalog
     if made.image in {result.image for result in catalog.results("hashes")}:
         return
+    crop = workspace.images.put(encode_png(pixels))
     faces = {"crop": crop, "width": 32, "height": 32}
     catalog.put_results("faces", [Result(made.image, faces)])
     catalog.put_results("parts", [Result(made.image)])
     catalog.put_results("occlusion", [Result(made.image, {}, Reject("x") if hidden else None)])
     catalog.put_results("takedown", [Result(made.image)])
     catalog.put_results("rights", [Result(made.image, {"rights": "index_only"})])
-    hashes = {**made.hashes(), "size_bytes": made.size_bytes}
+    sketch = sketch_of(pixels[..., 0]).to_json()
+    hashes = {**made.hashes(), "sketch": sketch, "size_bytes": made.size_bytes}
     catalog.put_results("hashes", [Result(made.image, hashes)])
 
 
 def put(workspace: Workspace, textured: Textured, record: Record) -> None:
     made = SAMPLES[int(str(record.image)[-2:])]
     pixels = textured(made.picture, 32, 32)
-    put_found(workspace, made, workspace.images.put(encode_png(pixels)), made.number == 5)
+    put_found(workspace, made, pixels, made.number == 5)
     workspace.catalog.put_records([record])
 
 

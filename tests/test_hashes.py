@@ -413,7 +413,8 @@ def test_the_stage_gives_the_same_hashes_in_hex(textured: Texture, tmp_path: Pat
     assert result.image == image
     assert result.reject is None
     digits = {"phash64": 16, "phash256": 64, "dhash64": 16, "views64": 592, "views256": 2368}
-    assert set(result.value) == {*digits, "size_bytes"}
+    assert set(result.value) == {*digits, "sketch", "size_bytes"}
+    assert result.value["sketch"] == look(store.get(image)).sketch.to_json()
     assert result.value["size_bytes"] == len(store.get(image))
     for name, count in digits.items():
         assert result.value[name] == f"{number(getattr(table, name)[0].ravel()):0{count}x}"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from occlufer.builders import dedup, leaks
 from occlufer.builders.hashing.hash_table import SHAPES, in_hex, table_of, write_table
+from occlufer.builders.hashing.sketches import sketch_of
 from occlufer.builders.hashing.views import HASHED, ITSELF, MIRROR, POSITION
 from occlufer.builders.pixels import encode_png
 from occlufer.config import DedupConfig, LeaksConfig
@@ -77,13 +78,15 @@ def put_found(workspace: Workspace, textured: Textured) -> None:
     """
     catalog = workspace.catalog
     for number in range(NUMBERS):
-        crop = workspace.images.put(encode_png(textured(number // 2, 32, 32)))
+        pixels = textured(number // 2, 32, 32)
+        crop = workspace.images.put(encode_png(pixels))
         faces = {"crop": crop, "width": 32, "height": 32}
         image = image_of(number)
         found = {name: in_hex(words) for name, words in hashes(number).items()}
         catalog.put_results("faces", [Result(image, faces)])
         catalog.put_results("parts", [Result(image)])
         catalog.put_results("occlusion", [Result(image, {}, Reject("x") if number == 5 else None)])
+        found["sketch"] = sketch_of(pixels[..., 0]).to_json()
         catalog.put_results("hashes", [Result(image, {**found, "size_bytes": 9})])
         catalog.put_results("takedown", [Result(image)])
         catalog.put_results("rights", [Result(image, {"rights": "index_only"})])

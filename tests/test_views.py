@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.hashing.views import HASHED, PARTS, POSITION, VIEWS, View, small, thumbnail
+from occlufer.builders.hashing.views import HASHED, PARTS, POSITION, VIEWS, View, small
 
 Grey = NDArray[np.uint8]
 
@@ -196,23 +196,3 @@ def test_the_shorter_side_becomes_112_pixels(
 def test_a_picture_that_is_small_stays_as_it_is(size: tuple[int, int]) -> None:
     grey = np.random.default_rng(3).integers(0, 256, size, dtype=np.uint8)
     assert np.array_equal(small(grey), grey)
-
-
-@pytest.mark.parametrize("name", ["itself", "mirror", "top right without 10%", "lower part"])
-def test_a_thumbnail_is_the_view_of_the_small_picture(
-    textured: Callable[..., Grey], name: str
-) -> None:
-    grey = textured(4, 200, 400)[..., 0]
-    image = Image.fromarray(grey).resize((224, 112), Image.Resampling.LANCZOS)
-    boxes = {
-        "itself": (0, 0, 224, 112),
-        "mirror": (0, 0, 224, 112),
-        "top right without 10%": (22, 0, 224, 101),
-        "lower part": (0, 62, 224, 112),
-    }
-    if name == "mirror":
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    expected = image.crop(boxes[name]).resize((32, 32), Image.Resampling.LANCZOS)
-    found = thumbnail(grey, name)
-    assert found.dtype == np.float64
-    assert np.array_equal(found, np.asarray(expected))

@@ -1,13 +1,20 @@
-"""How far two small pictures differ, block by block, whatever their brightness and contrast."""
+"""How far two sketches differ, block by block, whatever their brightness and contrast.
+
+Compiled, and in whole numbers, which the compiler adds many at a time: strangers whose hashes are
+near by chance are as many as the square of all pictures, and nothing but this tells them apart.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
-Small = NDArray[np.float64]
+from ..compiled import compiled
+from ..hashing.resample import Grey
 
-BLOCK = 8
+BLOCKS = 4
+"""Along a side."""
 # Below this spread of grey levels there is nothing to fit a brightness to.
 PLAIN_SPREAD = 2.0
 # The share of pixels that decide the fit: a pasted mask must not pull it.
@@ -20,48 +27,134 @@ CLIPPED = 4
 GAMMAS = (1.0, 0.6, 1.7)
 # Grey levels on average: a fit so good needs no other curve.
 GOOD_FIT = 0.5
+# Differences are counted in such parts of a grey level,
+STEPS = 16
+# and a fit's curves in such of all 255.
+CURVE_STEPS = 16 * 255
+CURVES = np.array(
+    [np.round((np.arange(256) / 255) ** gamma * CURVE_STEPS) for gamma in GAMMAS], dtype=np.int64
+)
 
 
-def block_difference(a: Small, b: Small) -> float:
-    """Return the largest mean grey-level difference of any 8x8 block of two (32, 32) pictures.
+def block_difference(a: Grey, b: Grey) -> float:
+    """Return the largest mean grey-level difference of any block of two sketches, uint8 (32, 32).
 
-    One picture is first fitted to the other in brightness, contrast and gamma, and clipped to
-    0..255; the worst quarter of the pixels does not count in the fit. Either may be the one that
-    was edited: the fit that leaves least of the other three quarters is taken.
+    A block has 8x8 pixels. One picture is first fitted to the other in brightness, contrast and
+    gamma, and clipped to 0..255; the worst quarter of the pixels does not count in the fit. Either
+    may be the one that was edited: the fit that leaves least of the other three quarters is taken.
     """
-    if min(a.std(), b.std()) < PLAIN_SPREAD:
-        return _largest_block(a - b)
-    best, left = np.inf, a - b
-    for gamma in GAMMAS:
-        for picture, target in ((a, b), (b, a)):
-            mean, rest = _fit(picture, target, gamma)
+    return float(_difference(a, b, CURVES))
+
+
+@compiled
+def _difference(a_levels: Any, b_levels: Any, curves: Any) -> Any:
+    side, size = a_levels.shape[0], a_levels.size
+    a, b = np.empty(size, np.int32), np.empty(size, np.int32)
+    a[:], b[:] = a_levels.ravel(), b_levels.ravel()
+    left, best_left = np.empty(size, np.int32), np.empty(size, np.int32)
+    best_left[:] = STEPS * (a - b)
+    if min(_variance(a), _variance(b)) < PLAIN_SPREAD**2:
+        return _largest_block(best_left, side)
+    usable_a, usable_b = _usable(a), _usable(b)
+    curved = np.empty(size, np.int32)
+    best = np.inf
+    for number in range(curves.shape[0]):
+        curve = curves[number]
+        for a_is_fitted in (True, False):
+            picture, target = (a, b) if a_is_fitted else (b, a)
+            for p in range(size):
+                curved[p] = curve[picture[p]]
+            mean = _fit(curved, target, usable_b if a_is_fitted else usable_a, left)
             if mean < best:
-                best, left = mean, rest
+                best = mean
+                best_left, left = left, best_left
         if best <= GOOD_FIT:
             break
-    return _largest_block(left)
+    return _largest_block(best_left, side)
 
 
-def _fit(picture: Small, target: Small, gamma: float) -> tuple[float, Small]:
-    """Return what is left of `target` when `picture` is fitted to it: its mean, and every pixel's.
+@compiled
+def _fit(x: Any, y: Any, usable: Any, left: Any) -> Any:
+    """Write to `left` what is left of `y` when `x` is fitted to it; return its mean.
 
-    The mean is that of the pixels that decide. Clipped pixels of the target say only that they are
-    bright, or dark: they do not decide if there are enough others.
+    The mean is that of the pixels that decide, without their signs, in grey levels.
     """
-    x, y = (picture / 255) ** gamma, target
-    open_ended = (y > CLIPPED) & (y < 255 - CLIPPED)
-    usable = open_ended if open_ended.mean() > 1 - DECIDING else np.ones(y.shape, dtype=bool)
-    deciding, left = usable, y
+    deciding = usable.copy()
+    enough = int(DECIDING * (usable.sum() - 1)) + 1
+    # [d]: of how many pixels d is left; the last place is that of black against white.
+    counts = np.empty(256 * STEPS, np.int32)
+    mean = 0.0
     for _ in range(ROUNDS):
-        inner, wanted = x[deciding], y[deciding]
-        centred = inner - inner.mean()
-        slope = max(float(centred @ wanted), 0.0) / max(float(centred @ centred), 1e-12)
-        left = y - np.clip(wanted.mean() + slope * (x - inner.mean()), 0, 255)
-        deciding = usable & (np.abs(left) <= np.quantile(np.abs(left[usable]), DECIDING))
-    return float(np.abs(left[deciding]).mean()), left
+        slope, start = _line(x, y, deciding)
+        for p in range(y.size):
+            level = min(max(start + slope * x[p], 0.0), 255.0)
+            left[p] = STEPS * y[p] - np.int32(STEPS * level + 0.5)
+        counts[:] = 0
+        for p in range(y.size):
+            counts[abs(left[p])] += usable[p]
+        most, deciders = 0, counts[0]
+        while deciders < enough:
+            most += 1
+            deciders += counts[most]
+        total = 0
+        for p in range(y.size):
+            deciding[p] = usable[p] & (abs(left[p]) <= most)
+            total += deciding[p] * abs(left[p])
+        mean = total / deciders / STEPS
+    return mean
 
 
-def _largest_block(difference: Small) -> float:
-    rows, columns = (side // BLOCK for side in difference.shape)
-    blocks = difference.reshape(rows, BLOCK, columns, BLOCK).mean(axis=(1, 3))
-    return float(np.abs(blocks).max())
+@compiled
+def _line(x: Any, y: Any, deciding: Any) -> Any:
+    """Return slope and start of the line through the deciding pixels by least squares; it rises."""
+    n = sum_x = sum_y = sum_xx = sum_xy = np.int64(0)
+    for p in range(y.size):
+        weight, at, level = np.int64(deciding[p]), np.int64(x[p]), np.int64(y[p])
+        n += weight
+        sum_x += weight * at
+        sum_y += weight * level
+        sum_xx += weight * at * at
+        sum_xy += weight * at * level
+    spread, together = n * sum_xx - sum_x * sum_x, n * sum_xy - sum_x * sum_y
+    slope = together / spread if together > 0 and spread > 0 else 0.0
+    return slope, (sum_y - slope * sum_x) / n
+
+
+@compiled
+def _usable(levels: Any) -> Any:
+    """Return 1 for each pixel that a fit may look at.
+
+    Clipped pixels of the target say only that they are bright, or dark: they do not decide if there
+    are enough others.
+    """
+    usable = np.empty(levels.size, np.int32)
+    for p in range(levels.size):
+        usable[p] = (levels[p] > CLIPPED) & (levels[p] < 255 - CLIPPED)
+    if usable.sum() <= (1 - DECIDING) * levels.size:
+        usable[:] = 1
+    return usable
+
+
+@compiled
+def _variance(levels: Any) -> Any:
+    total = squares = np.int64(0)
+    for p in range(levels.size):
+        level = np.int64(levels[p])
+        total += level
+        squares += level * level
+    return (squares - total * total / levels.size) / levels.size
+
+
+@compiled
+def _largest_block(left: Any, side: Any) -> Any:
+    """Return the largest mean of a block, without its sign, in grey levels."""
+    width = side // BLOCKS
+    most = 0
+    for top in range(0, width * BLOCKS, width):
+        for start in range(0, width * BLOCKS, width):
+            total = 0
+            for i in range(top, top + width):
+                for j in range(start, start + width):
+                    total += left[i * side + j]
+            most = max(most, abs(total))
+    return most / (STEPS * width * width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,13 @@ from numpy.typing import NDArray
 from occlufer.config import DedupConfig
 from occlufer.engine import map_local
 
-from ..hashes import Look, Picture, grey_of, look
+from ..hashes import Look, Picture, look
 from ..hashing.hash_table import table_of
-from ..hashing.resample import Grey
-from ..hashing.views import small, thumbnail
+from ..hashing.sketches import Sketch, seen_as
 from .blocks import block_difference
-from .edges import NAMES, Edge, Edges, first_alike, limits_of, near_edges
+from .edges import Edge, Edges, first_alike, limits_of, near_edges
 from .groups import Likeness, find_groups
 from .stars import Drop, star_clusters
-
-# Pictures of about 12 kB, and views of them of 8 kB, that are kept while edges are verified.
-PICTURES_KEPT = 2_000
-VIEWS_KEPT = 10_000
-
-Measure = tuple[int, int, int, int]
-"""Positions a and b, and as what they are seen and taken."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +51,11 @@ def find_duplicates(
     Raises BadImageError for what is no picture, OSError for what cannot be read.
     """
     looks = list(map_local(look, pictures, workers))
-    return cluster_looks(looks, lambda i: grey_of(pictures[i]), settings or DedupConfig())
+    return cluster_looks(looks, settings or DedupConfig())
 
 
-def cluster_looks(
-    looks: Sequence[Look], grey: Callable[[int], Grey], settings: DedupConfig
-) -> Clusters:
-    """Return the clusters of pictures that were looked at; `grey` gives the picture at a place."""
+def cluster_looks(looks: Sequence[Look], settings: DedupConfig) -> Clusters:
+    """Return the clusters of pictures that were looked at."""
 
     def precedence(i: int) -> tuple[Any, ...]:
         return -looks[i].pixels, -looks[i].size_bytes, looks[i].sha256, i
@@ -83,7 +72,8 @@ def cluster_looks(
         np.arange(first.size),
     )
     names = [f"{looks[i].sha256} {place:09d}" for place, i in enumerate(order)]
-    found = cluster(names, first, edges, Verifier(lambda place: grey(order[place]), {}), settings)
+    difference = difference_by(lambda place: looks[order[place]].sketch)
+    found = cluster(names, first, edges, difference, settings)
     return _placed(found, order)
 
 
@@ -98,7 +88,7 @@ def cluster(
 ) -> Clusters:
     """Return the clusters of images in the order of precedence.
 
-    `first` and `edges` are those of `first_alike` and `near_edges`, `difference` is a `Verifier`.
+    `first`, `edges` and `difference` are those of `first_alike`, `near_edges`, `difference_by`.
     Pairs that are `joined` are in one group; `protected` positions are never dropped.
     """
     dropped = star_clusters(first.tolist(), edges, difference, settings.block_difference, protected)
@@ -120,24 +110,17 @@ def likenesses(first: NDArray[np.int64], edges: Edges) -> list[Likeness]:
     return alike
 
 
-class Verifier:
-    """Measures the block difference of the pictures at the ends of an edge, once."""
+def difference_by(sketch: Callable[[int], Sketch]) -> Callable[[Edge], float]:
+    """Return what measures, in grey levels, how far the pictures at the ends of an edge differ.
 
-    def __init__(self, grey: Callable[[int], Grey], measured: dict[Measure, float]) -> None:
-        """Take what gives the picture at a position, and what is known; that is added to."""
-        self.measured = measured
-        self._picture = lru_cache(maxsize=PICTURES_KEPT)(lambda position: small(grey(position)))
-        self._seen = lru_cache(maxsize=VIEWS_KEPT)(
-            lambda position, view: thumbnail(self._picture(position), NAMES[view])
-        )
+    By blocks.block_difference; `sketch` gives that of the picture at a position.
+    """
 
-    def __call__(self, edge: Edge) -> float:
-        """Return the block difference in grey levels."""
-        measure = (edge.a, edge.b, edge.seen, edge.taken)
-        if measure not in self.measured:
-            ends = self._seen(edge.a, edge.seen), self._seen(edge.b, edge.taken)
-            self.measured[measure] = block_difference(*ends)
-        return self.measured[measure]
+    def difference(edge: Edge) -> float:
+        seen, taken = seen_as(sketch(edge.a), edge.seen), seen_as(sketch(edge.b), edge.taken)
+        return block_difference(seen, taken)
+
+    return difference
 
 
 def _placed(clusters: Clusters, order: list[int]) -> Clusters:

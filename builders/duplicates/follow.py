@@ -26,7 +26,7 @@ from .sample_index import Outcome, SampleIndex
 from .samples import read_hashes, read_samples
 from .stars import star_clusters
 from .verdicts import VERDICT, Verdict, nearest_kin, result_of, verdict_of
-from .worlds import World, near_rows, verifier_of, world_of
+from .worlds import World, differences, near_rows, world_of
 
 AFTER = stages_before("dedup")
 
@@ -129,18 +129,14 @@ def _stars_among(
     outcomes = index.outcomes(samples)
     settled = {i for i, sample in enumerate(world.samples) if sample.image not in asked}
     dropped = {i for i in settled if outcomes[world.samples[i].image][0] is not None}
-    known = index.measured(samples)
-    verifier = verifier_of(workspace, world, known)
     drops = star_clusters(
         world.first.tolist(),
         world.edges,
-        verifier,
+        differences(workspace.catalog, world),
         settings.block_difference,
         world.protected() | settled,
         dropped,
     )
-    measured = world.by_image(verifier.measured)
-    index.add_measured({key: value for key, value in measured.items() if key not in known})
     return world, {i: verdict_of(drop, world.samples[drop.kept]) for i, drop in drops.items()}
 
 

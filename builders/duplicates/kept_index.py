@@ -16,7 +16,7 @@ from .edges import limits_of
 from .sample_index import SampleIndex, open_known
 
 # Of the stage: what it computes otherwise, an index of before does not know.
-VERSION = 6
+VERSION = 7
 FOLDER = "dedup"
 # Changes of more samples than these, and than that share of them, are not followed one by one.
 FEW_SAMPLES = 100

@@ -29,12 +29,12 @@ from ..hashing.hash_store import HashStore, StoreError
 from .edges import Edges
 from .samples import Sample, Size
 
-SCHEMA = f"2 {sys.byteorder}"
+SCHEMA = f"3 {sys.byteorder}"
 
 TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE samples (
-    image TEXT PRIMARY KEY, row INTEGER NOT NULL, crop TEXT NOT NULL, pixels INTEGER NOT NULL,
+    image TEXT PRIMARY KEY, row INTEGER NOT NULL, pixels INTEGER NOT NULL,
     size_bytes INTEGER NOT NULL, owner TEXT NOT NULL, rank INTEGER NOT NULL,
     undecided INTEGER NOT NULL, protected INTEGER NOT NULL,
     kept TEXT,                      -- the image that it is dropped for
@@ -49,19 +49,12 @@ CREATE TABLE edges (                -- between rows; see edges.Edges
 );
 CREATE INDEX edges_by_a ON edges (a);
 CREATE INDEX edges_by_b ON edges (b);
-CREATE TABLE measured (             -- block differences
-    a TEXT, b TEXT, seen INTEGER, taken INTEGER, difference REAL,
-    PRIMARY KEY (a, b, seen, taken)
-) WITHOUT ROWID;
-CREATE INDEX measured_by_b ON measured (b);
 """
-COLUMNS = "image, row, crop, pixels, size_bytes, owner, rank, undecided, protected"
+COLUMNS = "image, row, pixels, size_bytes, owner, rank, undecided, protected"
 AT_ONCE = 500
 
 log = logging.getLogger(__name__)
 
-Measured = dict[tuple[str, str, int, int], float]
-"""{(image, image, seen, taken): block difference}."""
 Outcome = tuple[str | None, str | None]
 """The image that a sample is dropped for, and its group; None where it is not known yet."""
 
@@ -124,7 +117,7 @@ class SampleIndex:
     def sizes(self) -> tuple[dict[str, Size], dict[str, int]]:
         """Return {image: its size} and {image: its row} of all samples."""
         sizes, rows = {}, {}
-        query = "SELECT image, row, crop, pixels, size_bytes FROM samples"
+        query = "SELECT image, row, pixels, size_bytes FROM samples"
         for image, row, *size in self._db.execute(query):
             sizes[image], rows[image] = Size(*size), row
         return sizes, rows
@@ -156,7 +149,7 @@ class SampleIndex:
             joins.setdefault(image, []).append(name)
         return {
             image: Sample(
-                image, row, Size(*rest[:3]), rest[3], rest[4], bool(rest[5]), bool(rest[6]),
+                image, row, Size(*rest[:2]), rest[2], rest[3], bool(rest[4]), bool(rest[5]),
                 tuple(sorted(joins.get(image, ()))),
             )
             for image, row, *rest in found
@@ -187,19 +180,13 @@ class SampleIndex:
             found = sorted(set(both))
         return Edges(*np.array(found, dtype=np.int64).reshape(-1, 6).T)
 
-    def measured(self, images: Iterable[str] | None = None) -> Measured:
-        """Return the block differences that were measured; with `images` those of them."""
-        query = "SELECT a, b, seen, taken, difference FROM measured"
-        rows = self._db.execute(query) if images is None else self._select(query, "a", images)
-        return {(a, b, seen, taken): value for a, b, seen, taken, value in rows}
-
     # What is told --------------------------------------------------------------------------------
 
     def put(self, samples: Iterable[Sample]) -> None:
         """Write samples, whose outcomes are not known yet, in place of those of their images."""
         known = list(samples)
         self._db.executemany(
-            f"INSERT INTO samples ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)"
+            f"INSERT INTO samples ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?)"
             " ON CONFLICT (image) DO UPDATE SET owner = excluded.owner, rank = excluded.rank,"
             " undecided = excluded.undecided, protected = excluded.protected",
             map(_columns, known),
@@ -212,7 +199,7 @@ class SampleIndex:
         self._db.execute("DELETE FROM samples")
         self._db.execute("DELETE FROM joins")
         rows = ((*_columns(s), *o) for s, o in zip(samples, outcomes, strict=True))
-        self._db.executemany("INSERT INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
+        self._db.executemany("INSERT INTO samples VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
         self._put_joins(samples)
 
     def _put_joins(self, samples: Iterable[Sample]) -> None:
@@ -234,19 +221,12 @@ class SampleIndex:
         gone = [(image,) for image in images]
         self._db.executemany("DELETE FROM samples WHERE image = ?", gone)
         self._db.executemany("DELETE FROM joins WHERE image = ?", gone)
-        self._db.executemany("DELETE FROM measured WHERE a = ?", gone)
-        self._db.executemany("DELETE FROM measured WHERE b = ?", gone)
 
     def add_edges(self, edges: Edges) -> None:
         """Add edges between rows."""
         columns = (getattr(edges, name).tolist() for name in vars(edges))
         rows = zip(*columns, strict=True)
         self._db.executemany("INSERT INTO edges VALUES (?,?,?,?,?,?)", rows)
-
-    def add_measured(self, measured: Measured) -> None:
-        """Add block differences."""
-        rows = ((*measure, value) for measure, value in measured.items())
-        self._db.executemany("INSERT OR REPLACE INTO measured VALUES (?,?,?,?,?)", rows)
 
     # ---------------------------------------------------------------------------------------------
 

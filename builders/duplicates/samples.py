@@ -18,7 +18,6 @@ from ..hashing.kept import placed_views
 class Size:
     """What is known of a crop, beside its hashes, and never changes."""
 
-    crop: str
     pixels: int
     size_bytes: int
 
@@ -50,15 +49,14 @@ class Sample:
 
 def read_hashes(catalog: Catalog, images: Collection[str]) -> tuple[dict[str, Size], ViewTable]:
     """Return the sizes of images, and their views' hashes in the same order."""
-    crops = {
-        image: (value["crop"], value["width"] * value["height"])
-        for image, value in catalog.values("faces", images)
+    pixels = {
+        image: value["width"] * value["height"] for image, value in catalog.values("faces", images)
     }
     sizes: dict[str, Size] = {}
 
     def found() -> Iterator[tuple[str, dict[str, Any]]]:
         for image, value in catalog.values("hashes", images):
-            sizes[image] = Size(*crops[image], value["size_bytes"])
+            sizes[image] = Size(pixels[image], value["size_bytes"])
             yield image, value
 
     table = placed_views(images, found())

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from occlufer.workspace import Workspace
+from occlufer.catalog import Catalog
 
-from ..hashes import grey_of
-from ..hashing.resample import Grey
-from .clusters import Measure, Verifier
-from .edges import Edges
-from .sample_index import Measured
+from ..hashing.kept import kept_sketches
+from .clusters import difference_by
+from .edges import Edge, Edges
 from .samples import Sample
 
 
@@ -50,23 +48,6 @@ class World:
         """Return the positions of samples that are never dropped."""
         return {i for i, sample in enumerate(self.samples) if sample.protected}
 
-    def measured(self, by_image: Measured) -> dict[Measure, float]:
-        """Return block differences of images as such of positions."""
-        position = {sample.image: i for i, sample in enumerate(self.samples)}
-        return {
-            (position[a], position[b], seen, taken): value
-            for (a, b, seen, taken), value in by_image.items()
-            if a in position and b in position
-        }
-
-    def by_image(self, measured: dict[Measure, float]) -> Measured:
-        """Return block differences of positions as such of images."""
-        names = [sample.image for sample in self.samples]
-        return {
-            (names[a], names[b], seen, taken): value
-            for (a, b, seen, taken), value in measured.items()
-        }
-
 
 def world_of(samples: Iterable[Sample], edges: Edges) -> World:
     """Return the world of samples; `edges` are between rows, those of no sample are left out."""
@@ -95,10 +76,14 @@ def near_rows(edges: Edges, rows: Collection[int]) -> set[int]:
     return {*rows, *edges.a[touched].tolist(), *edges.b[touched].tolist()}
 
 
-def verifier_of(workspace: Workspace, world: World, known: Measured) -> Verifier:
-    """Return what measures the pictures of a world, where it is not known yet."""
+def differences(catalog: Catalog, world: World) -> Callable[[Edge], float]:
+    """Return what measures how far the pictures at the ends of an edge of a world differ.
 
-    def grey(position: int) -> Grey:
-        return grey_of(workspace.images.get(world.samples[position].size.crop))
-
-    return Verifier(grey, world.measured(known))
+    Of every picture that is near another in some view the sketch is held, 1 kB each.
+    """
+    edges = world.edges.rows(~world.edges.of_parts)
+    near = np.isin(world.first, np.concatenate([edges.a, edges.b]))
+    near |= np.bincount(world.first, minlength=near.size)[world.first] > 1
+    images = {world.samples[i].image: i for i in np.flatnonzero(near).tolist()}
+    sketches = {images[image]: sketch for image, sketch in kept_sketches(catalog, images)}
+    return difference_by(sketches.__getitem__)

@@ -1,8 +1,8 @@
-"""Hashes as the catalog keeps them, brought into a table that a search takes."""
+"""Hashes and sketches as the catalog keeps them, brought into what a search takes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from occlufer.catalog import Catalog
 
 from .hash_table import ViewTable, from_hex
+from .sketches import Sketch
 from .views import HASHED
 
 
@@ -36,3 +37,9 @@ def placed_views(
     if rows:
         raise KeyError(f"hashes has no result for {next(iter(rows))}")
     return ViewTable(views64, views256)
+
+
+def kept_sketches(catalog: Catalog, images: Collection[str]) -> Iterator[tuple[str, Sketch]]:
+    """Yield images and their sketches, of those that have one."""
+    for image, value in catalog.values("hashes", images):
+        yield image, Sketch.from_json(value["sketch"])

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from .resample import Grey, resize
@@ -99,8 +98,3 @@ def small(grey: Grey) -> Grey:
         return grey
     height, width = (max(round(side * scale), 1) for side in grey.shape)
     return resize(grey, width, height)
-
-
-def thumbnail(grey: Grey, view: str) -> NDArray[np.float64]:
-    """Return a view of a picture as (32, 32) grey levels: what two pictures are compared on."""
-    return resize(HASHED[view].of(small(grey)), 32, 32).astype(np.float64)
