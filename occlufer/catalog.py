@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from occlufer import change_log, vote_log
-from occlufer.change_log import BLOCKING_LOG, BYTES, CHANGE_LOG, Mark
+from occlufer.catalog_rows import (
+    RECORD_COLUMNS,
+    in_json,
+    record_of,
+    reject_columns,
+    result_of,
+    result_rows,
+)
+from occlufer.catalog_tables import HAS_HITS, OF_TEST_SET, make_tables
+from occlufer.change_log import BYTES, Mark
 from occlufer.damage import check_whole, damaged, is_damage, left_open, read_json
-from occlufer.errors import UsageError
-from occlufer.record import Facts, Record, Reject, Result
-from occlufer.vote_log import VOTE_LOG, Answer, Project
-
-SCHEMA_VERSION = 6
-
-TABLES = """
-CREATE TABLE records (              -- one row per thing a source lists: a file, a row of a CSV
-    id TEXT PRIMARY KEY,            -- source/source_id
-    source TEXT NOT NULL,
-    rank INTEGER NOT NULL,          -- the source's position in the config
-    stamp TEXT NOT NULL,            -- changes when the thing itself changes
-    image TEXT,                     -- see record.image_key, NULL if rejected
-    reason TEXT,                    -- why it was rejected
-    detail TEXT,
-    facts TEXT NOT NULL             -- JSON: label votes, source split, licence, ...
-) WITHOUT ROWID;
-CREATE INDEX records_by_source ON records (source);
-CREATE INDEX records_by_image ON records (image);
-CREATE TABLE results (              -- what a stage found out about an image
-    stage TEXT NOT NULL,
-    image TEXT NOT NULL,
-    reason TEXT,                    -- why the stage rejected it, NULL if it did not
-    detail TEXT,
-    value TEXT NOT NULL,            -- JSON
-    PRIMARY KEY (stage, image)
-) WITHOUT ROWID;
-CREATE TABLE fingerprints (         -- the parameters under which a stage's results were made
-    stage TEXT NOT NULL,
-    scope TEXT NOT NULL,            -- a source's name for gather, else ''
-    value TEXT NOT NULL,
-    PRIMARY KEY (stage, scope)
-) WITHOUT ROWID;
-CREATE TABLE revisions (            -- counts a stage's changes, so that later stages notice them
-    stage TEXT PRIMARY KEY,
-    value INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-
-# Of a million samples few are near a test picture: the gate asks for them on every run.
-_HAS_HITS = """stage = 'leaks' AND value <> '{"hits":[]}'"""
-HITS_INDEX = f"CREATE INDEX results_with_hits ON results (image) WHERE {_HAS_HITS};"
-# Every run asks who was rejected, of a table that is gigabytes.
-REJECTS_INDEX = "CREATE INDEX results_rejected ON results (image) WHERE reason IS NOT NULL;"
-# Few records are of a test set, and every change asks which of them cannot be compared with.
-_OF_TEST_SET = """instr(facts, '"test_set":') > 0"""
-TEST_SETS_INDEX = f"CREATE INDEX records_of_test_sets ON records (id) WHERE {_OF_TEST_SET};"
-# What an older catalog lacks, else it is the same: {its version: tables}.
-LATER_TABLES = {5: TEST_SETS_INDEX}
-LATER_TABLES[4] = REJECTS_INDEX + LATER_TABLES[5]
-LATER_TABLES[3] = BLOCKING_LOG + HITS_INDEX + LATER_TABLES[4]
-LATER_TABLES[2] = VOTE_LOG + LATER_TABLES[3]
-LATER_TABLES[1] = CHANGE_LOG + LATER_TABLES[2]
-LATER_TABLES[0] = TABLES + LATER_TABLES[1]
+from occlufer.record import Record, Reject, Result
+from occlufer.vote_log import Answer, Project
 
 IMAGES_AT_ONCE = 500
 # Of the file in memory: looking up every image of a stage goes back and forth in it.
@@ -100,18 +56,7 @@ class Catalog:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            raise sqlite3.DatabaseError("found the tables of something else")
-        if version in LATER_TABLES:
-            self._db.executescript(
-                f"BEGIN; {LATER_TABLES[version]} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-            )
-        elif version != SCHEMA_VERSION:
-            raise UsageError(
-                f"{self.path}: made by another version of occlufer "
-                f"(found schema {version}, expected {SCHEMA_VERSION}); use a new workspace"
-            )
+        make_tables(self._db, self.path)
 
     def close(self) -> None:
         """Close the file."""
@@ -133,8 +78,8 @@ class Catalog:
                 r.rank,
                 r.stamp,
                 r.image,
-                *_columns(r.reject),
-                _dump(r.facts.to_json()),
+                *reject_columns(r.reject),
+                in_json(r.facts.to_json()),
             )
             for r in records
         ]
@@ -165,20 +110,20 @@ class Catalog:
 
     def records(self) -> Iterator[Record]:
         """Yield every record, in the order of ids."""
-        query = f"SELECT {_RECORD} FROM records ORDER BY id"
-        yield from map(_record, self._db.execute(query))
+        query = f"SELECT {RECORD_COLUMNS} FROM records ORDER BY id"
+        yield from map(record_of, self._db.execute(query))
 
     def record(self, name: str) -> Record | None:
         """Return the record of this id, None if there is none."""
-        query = f"SELECT {_RECORD} FROM records WHERE id = ?"
+        query = f"SELECT {RECORD_COLUMNS} FROM records WHERE id = ?"
         row = self._db.execute(query, (name,)).fetchone()
-        return None if row is None else _record(row)
+        return None if row is None else record_of(row)
 
     def records_of_test_sets(self) -> Iterator[Record]:
         """Yield every record that is of a test set, in the order of ids."""
-        query = f"SELECT {_RECORD} FROM records INDEXED BY records_of_test_sets"
-        query += f" WHERE {_OF_TEST_SET} ORDER BY id"
-        yield from map(_record, self._db.execute(query))
+        query = f"SELECT {RECORD_COLUMNS} FROM records INDEXED BY records_of_test_sets"
+        query += f" WHERE {OF_TEST_SET} ORDER BY id"
+        yield from map(record_of, self._db.execute(query))
 
     def forget_image(self, sha256: str) -> None:
         """Forget the records and results that stand on these bytes, read or cut out."""
@@ -195,8 +140,8 @@ class Catalog:
 
     def owner(self, image: str) -> Record:
         """Return the record that speaks for `image` where several hold the same bytes."""
-        query = f"SELECT {_RECORD} FROM records WHERE image = ? ORDER BY rank, id LIMIT 1"
-        return _record(self._db.execute(query, (image,)).fetchone())
+        query = f"SELECT {RECORD_COLUMNS} FROM records WHERE image = ? ORDER BY rank, id LIMIT 1"
+        return record_of(self._db.execute(query, (image,)).fetchone())
 
     def owners_of_shared(self) -> dict[str, str]:
         """Return {image: the id of its owner} of the images that several records hold."""
@@ -209,8 +154,10 @@ class Catalog:
 
     def holders(self) -> Iterator[tuple[str, list[Record]]]:
         """Yield (image, its records, the owner first) for every image, in the order of images."""
-        query = f"SELECT {_RECORD} FROM records WHERE image IS NOT NULL ORDER BY image, rank, id"
-        rows = map(_record, self._db.execute(query))
+        query = (
+            f"SELECT {RECORD_COLUMNS} FROM records WHERE image IS NOT NULL ORDER BY image, rank, id"
+        )
+        rows = map(record_of, self._db.execute(query))
         for image, records in itertools.groupby(rows, key=lambda record: str(record.image)):
             yield image, list(records)
 
@@ -218,8 +165,10 @@ class Catalog:
         """Return {image: its records, the owner first} of those of `images` that have some."""
         found: dict[str, list[Record]] = {}
         for some, places in _in_parts(images):
-            query = f"SELECT {_RECORD} FROM records WHERE image IN ({places}) ORDER BY rank, id"
-            for record in map(_record, self._db.execute(query, some)):
+            query = (
+                f"SELECT {RECORD_COLUMNS} FROM records WHERE image IN ({places}) ORDER BY rank, id"
+            )
+            for record in map(record_of, self._db.execute(query, some)):
                 found.setdefault(str(record.image), []).append(record)
         return found
 
@@ -229,14 +178,14 @@ class Catalog:
         Those of the same bytes come in the order of ids.
         """
         query = (
-            f"SELECT {_RECORD} FROM records INDEXED BY records_without_image"
+            f"SELECT {RECORD_COLUMNS} FROM records INDEXED BY records_without_image"
             f" WHERE image IS NULL AND {BYTES}"
         )
         if sha256s is None:
-            yield from map(_record, self._db.execute(f"{query} IS NOT NULL ORDER BY {BYTES}, id"))
+            yield from map(record_of, self._db.execute(f"{query} IS NOT NULL ORDER BY {BYTES}, id"))
             return
         for some, places in _in_parts(sha256s):
-            yield from map(_record, self._db.execute(f"{query} IN ({places}) ORDER BY id", some))
+            yield from map(record_of, self._db.execute(f"{query} IN ({places}) ORDER BY id", some))
 
     # Results -------------------------------------------------------------------------------------
 
@@ -281,13 +230,13 @@ class Catalog:
         """Yield the results of `stage`, in the order of images."""
         query = "SELECT image, value, reason, detail FROM results WHERE stage = ? ORDER BY image"
         for image, value, reason, detail in self._db.execute(query, (stage,)):
-            yield _result(image, value, reason, detail)
+            yield result_of(image, value, reason, detail)
 
     def results_with_hits(self) -> Iterator[Result]:
         """Yield the results of the stage leaks that name a test picture, in the order of images."""
         query = "SELECT image, value, reason, detail FROM results INDEXED BY results_with_hits"
-        for row in self._db.execute(f"{query} WHERE {_HAS_HITS} ORDER BY image"):
-            yield _result(*row)
+        for row in self._db.execute(f"{query} WHERE {HAS_HITS} ORDER BY image"):
+            yield result_of(*row)
 
     def rejects(self) -> dict[str, tuple[str, Reject]]:
         """Return {image: (stage, why)} of every image that a stage rejected."""
@@ -313,7 +262,7 @@ class Catalog:
 
     def put_results(self, stage: str, results: Iterable[Result]) -> None:
         """Add the results of a stage that works image by image."""
-        rows = _result_rows(stage, results)
+        rows = result_rows(stage, results)
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO results VALUES (?,?,?,?,?)", rows)
             self._bump(stage, len(rows))
@@ -330,7 +279,7 @@ class Catalog:
         A result that is known already is no change: later stages need not run for it. With a
         `mark`, later changes of the stages it watches are logged for it.
         """
-        rows = _result_rows(stage, results)
+        rows = result_rows(stage, results)
         wanted = {row[1]: row for row in rows}
         same, gone = set(), []
         for row in self._db.execute("SELECT * FROM results WHERE stage = ?", (stage,)):
@@ -350,7 +299,7 @@ class Catalog:
         mark: Mark,
     ) -> None:
         """Put `results` beside the others of `stage`, forget those of the images `gone`."""
-        rows = _result_rows(stage, results)
+        rows = result_rows(stage, results)
         known = {}
         for some, places in _in_parts(row[1] for row in rows):
             query = f"SELECT * FROM results WHERE stage = ? AND image IN ({places})"
@@ -511,24 +460,6 @@ class _Transaction:
             self._db.execute("ROLLBACK")
 
 
-_RECORD = "id, source, stamp, facts, image, reason, detail, rank"
-
-
-def _record(row: tuple[Any, ...]) -> Record:
-    reject = None if row[5] is None else Reject(row[5], row[6])
-    return Record(
-        row[0], row[1], row[2], Facts.from_json(read_json(row[3])), row[4], reject, row[7]
-    )
-
-
-def _result(image: str, value: str, reason: str | None, detail: str) -> Result:
-    return Result(image, read_json(value), None if reason is None else Reject(reason, detail))
-
-
-def _result_rows(stage: str, results: Iterable[Result]) -> list[tuple[Any, ...]]:
-    return [(stage, r.image, *_columns(r.reject), _dump(r.value)) for r in results]
-
-
 def _in_parts(images: Iterable[str]) -> Iterator[tuple[list[str], str]]:
     """Yield some images at a time, and as many question marks: a query takes so many at most."""
     rest = iter(images)
@@ -542,14 +473,3 @@ def _passing(stages: tuple[str, ...]) -> str:
         " WHERE p.stage = ? AND p.image = records.image AND p.reason IS NULL)"
     )
     return clause * len(stages)
-
-
-def _columns(reject: Reject | None) -> tuple[str | None, str | None]:
-    if reject is None:
-        return None, None
-    # Names of files may hold bytes that are no UTF-8.
-    return reject.reason, reject.detail.encode("utf-8", "backslashreplace").decode()
-
-
-def _dump(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occlufer.build import build
-from occlufer.catalog import LATER_TABLES, SCHEMA_VERSION, TABLES, Catalog
+from occlufer.catalog import Catalog
+from occlufer.catalog_tables import LATER_TABLES, SCHEMA_VERSION, TABLES
 from occlufer.change_log import CHANGE_LOG, Mark
 from occlufer.config import BuildConfig, SourceConfig
 from occlufer.errors import OccluferError, UsageError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from occlufer.config import BuildConfig, SourceConfig, load_config, with_overrides
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.config_file import load_config, with_overrides
 from occlufer.errors import MissingError, UsageError
 
 SOURCE = '[[sources]]\nkind = "synthetic"\n'

@@ -22,7 +22,8 @@ from occlufer.builders.sources.adapters import ADAPTERS
 from occlufer.builders.split import BEYOND_QUOTA
 from occlufer.builders.takedown import TAKEN_DOWN
 from occlufer.cli import COMMANDS
-from occlufer.config import SECTIONS, SOURCE_PATHS, BuildConfig, load_config
+from occlufer.config import SECTIONS, SOURCE_PATHS, BuildConfig
+from occlufer.config_file import load_config
 from occlufer.outcome import UNLABELLED
 from occlufer.schema import NO_CLASS
 

@@ -22,7 +22,8 @@ from occlufer.builders.gather import gather
 from occlufer.builders.web.collect import fetch
 from occlufer.builders.web.fetch import Limits
 from occlufer.builders.web.ledger import Ledger
-from occlufer.config import BuildConfig, load_config
+from occlufer.config import BuildConfig
+from occlufer.config_file import load_config
 from occlufer.record import Record
 from occlufer.workspace import open_workspace
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occlufer.builders.duplicates.group_file import read_groups
-from occlufer.config import load_config
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError, UsageError
 
 

@@ -16,7 +16,7 @@ from occlufer.builders.init import LOOKED_AT, _spread_out, write_config
 from occlufer.builders.pixels import MAX_BYTES, encode_png
 from occlufer.builders.sources import image_folder
 from occlufer.builders.synthetic import FacePlan, draw_face
-from occlufer.config import load_config
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError, UsageError
 
 Write = Callable[[Path, Mapping[str, bytes]], Path]

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from occlufer.build import build, check
 from occlufer.builders.gather import gather
 from occlufer.builders.sources.mirror import local_copy, mirror_folder
-from occlufer.config import BuildConfig, SourceConfig, load_config
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError, OccluferError, UsageError
 from occlufer.images import DamagedImageError
 from occlufer.remote_images import RemoteImages

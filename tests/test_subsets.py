@@ -31,7 +31,8 @@ from occlufer.builders.publishing.documents import DOCUMENTS
 from occlufer.builders.publishing.occlusion_lists import FORMS, OcclusionList, read_lines
 from occlufer.builders.publishing.subsets import subset_samples
 from occlufer.builders.sources.rows import Line
-from occlufer.config import BuildConfig, LeaksConfig, ListsConfig, SourceConfig, load_config
+from occlufer.config import BuildConfig, LeaksConfig, ListsConfig, SourceConfig
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError
 from occlufer.loading import load_dataset
 from occlufer.record import Facts, Record, Reject, Result, Vote

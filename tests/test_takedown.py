@@ -34,7 +34,8 @@ from occlufer.builders.takedown_add import add, named_by
 from occlufer.builders.takedown_check import check_folder, check_workspace
 from occlufer.builders.tombstones import TAKEDOWN_NAME, Tombstone, Tombstones, read_tombstones
 from occlufer.builders.verify.verify import verify
-from occlufer.config import BuildConfig, SourceConfig, load_config
+from occlufer.config import BuildConfig, SourceConfig
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError, UsageError
 from occlufer.pipeline import stages_before
 from occlufer.record import Facts, Record, Reject, Result, Vote

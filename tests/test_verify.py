@@ -33,7 +33,8 @@ from occlufer.builders.verify.paths import local_path, path_within
 from occlufer.builders.verify.shards import Shard
 from occlufer.builders.verify.sides import Sides, leak_settings
 from occlufer.builders.verify.verify import Verdict, verify
-from occlufer.config import BuildConfig, LeaksConfig, SourceConfig, load_config
+from occlufer.config import BuildConfig, LeaksConfig, SourceConfig
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError
 from occlufer.lock import SHAPES, Lock
 from occlufer.schema import LABELS

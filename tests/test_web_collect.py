@@ -29,7 +29,8 @@ from occlufer.builders.web.collect import fetch
 from occlufer.builders.web.errors import ServiceError
 from occlufer.builders.web.ledger import LEDGER_NAME, Ledger, Outcome
 from occlufer.cli import main
-from occlufer.config import SourceConfig, load_config
+from occlufer.config import SourceConfig
+from occlufer.config_file import load_config
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import ImageStore
 from occlufer.tables import read_table

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _config(arguments: argparse.Namespace) -> Any:
-    from occlufer.config import config_at, with_overrides
+    from occlufer.config_file import config_at, with_overrides
 
     config = with_overrides(config_at(arguments.config), None, arguments.workspace, None)
     url = getattr(arguments, "url", None)

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     # A cache has its priors, and the machine that trains on it may have torch and numpy alone.
     if arguments.preset != "demo" and not (arguments.data / cache_name).is_file():
         find = import_module("occlufer.builders.weights_by_hand").find_by_hand
-        folder = import_module("occlufer.config").config_at(None).weights_dir
+        folder = import_module("occlufer.config_file").config_at(None).weights_dir
         for name in ("ir50", "mobilefacenet", "segface"):
             given[name] = given[name] or find(name, folder)
     config = import_module("occlufer.orsanet.config").config_from_preset(

@@ -50,7 +50,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Build, and print what was published; with --dry-run only look."""
     from occlufer.build import build, check
-    from occlufer.config import config_at, with_overrides
+    from occlufer.config_file import config_at, with_overrides
     from occlufer.remembering import remember
 
     config = config_at(arguments.config)

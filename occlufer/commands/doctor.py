@@ -107,7 +107,7 @@ def _device(config: Path | None) -> Iterator[Finding]:
 
 def _weights(config: Path | None) -> Iterator[Finding]:
     """Yield which weights are there; all of them are optional."""
-    folder = import_module("occlufer.config").config_at(config).weights_dir
+    folder = import_module("occlufer.config_file").config_at(config).weights_dir
     pulled = import_module("occlufer.builders.weights")
     by_hand = import_module("occlufer.builders.weights_by_hand")
     for one in pulled.listed(folder):
@@ -124,7 +124,7 @@ def _weights(config: Path | None) -> Iterator[Finding]:
 
 def _disk(config: Path | None) -> Iterator[Finding]:
     """Yield how much is free where a build writes, and where Hugging Face keeps its caches."""
-    workspace = import_module("occlufer.config").config_at(config).workspace
+    workspace = import_module("occlufer.config_file").config_at(config).workspace
     caches = import_module("huggingface_hub.constants").HF_HOME
     for name, path in (("workspace", Path(workspace)), ("HF cache", Path(caches))):
         place = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
@@ -141,7 +141,7 @@ def _label_studio(config: Path | None) -> Iterator[Finding]:
     """Yield whether people can label at once, or a server has to be installed first."""
     installation = import_module("occlufer.annotation.server.installation")
     named = os.environ.get(installation.VARIABLE)
-    workspace = import_module("occlufer.config").config_at(config).workspace
+    workspace = import_module("occlufer.config_file").config_at(config).workspace
     own = import_module("occlufer.annotation.server.place").Place(workspace).environment
     folder = Path(named).expanduser() if named else own
     version = installation.installed_version(folder)

@@ -24,7 +24,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fetch, and print what came of it."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     fetch = import_module("occlufer.builders.web.collect").fetch
     config = config_at(arguments.config)

@@ -45,7 +45,7 @@ def look(
     arguments: argparse.Namespace, page: Path, say: Callable[[Any], dict[str, Any]], **drawn: Any
 ) -> None:
     """Say what every picture shows, and draw a page of them; `drawn` goes to the page."""
-    config = import_module("occlufer.config").config_at(arguments.config)
+    config = import_module("occlufer.config_file").config_at(arguments.config)
     out = arguments.out or (None if arguments.json else page)
     if out is not None:
         _begin(out, arguments.images)

@@ -31,7 +31,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Register, list or forget."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     leaks = import_module("occlufer.builders.leaks")
     workspace = arguments.workspace or config_at(arguments.config).workspace

@@ -25,7 +25,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the plan; raises GateError if quotas that must be met exactly are out of reach."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
     from occlufer.workspace import open_built
 
     config = config_at(arguments.config)

@@ -24,7 +24,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the copy without pixels that must not be passed on, and upload it."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     config = config_at(arguments.config)
     told = import_module("occlufer.builders.hub").publish_folder(

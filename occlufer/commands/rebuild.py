@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _own_tombstones() -> Path | None:
     """Return the file of the config that is here, None if nothing was taken down."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     path = config_at(None).takedown
     return path if path.exists() else None

@@ -20,7 +20,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the page."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
     from occlufer.report.report import write_report
 
     config = config_at(arguments.config)

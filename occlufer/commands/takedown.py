@@ -43,7 +43,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Add or check; raises GateError if a published folder holds what was taken down."""
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     config = config_at(arguments.config)
     told = _add(config, arguments) if arguments.action == "add" else _check(config, arguments)

@@ -56,7 +56,7 @@ def _folder(arguments: argparse.Namespace) -> Path | None:
     """Return the folder that is named, None where builds look if none is."""
     if arguments.weights_dir is not None:
         return Path(arguments.weights_dir).absolute()
-    from occlufer.config import config_at
+    from occlufer.config_file import config_at
 
     return config_at(arguments.config).weights_dir
 
