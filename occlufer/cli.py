@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import io
 import logging
 import os
 import sqlite3
 import sys
 import warnings
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from occlufer.commands import (
     annotate,
@@ -47,6 +49,28 @@ EXIT_CODES = """exit status:
   4    a check says no: labels due, a quota short, a leak, a fault; the message says which
   130  interrupted; the same command goes on where it stopped
 """
+
+
+def run() -> NoReturn:
+    """Be the program `occlufer`."""
+    status: list[int] = []
+    atexit.register(_leave, status)  # before anybody else, so that it comes last
+    status.append(main())
+    sys.exit(status[0])
+
+
+def _leave(status: list[int]) -> None:
+    """End the process at once, if the command has ended.
+
+    Threads of Arrow, PyTorch and others may still let go of something of Python's. While Python
+    before 3.14 shuts down it ends whoever asks for its lock, which C++ answers with an abort: a
+    build that had succeeded would now and then say it had not.
+    """
+    if status:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status[0])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -153,4 +177,4 @@ COMMANDS: dict[str, Command] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -41,6 +41,46 @@ def faces(
     return write_tree(place / "faces", files)
 
 
+# A thread is in C++ and comes back to Python half a second later, while that shuts down.
+LEFT_RUNNING = """
+import sys, threading, time
+import torch
+
+class Slow(torch.autograd.Function):
+    @staticmethod
+    def forward(context, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(context, gradient):
+        time.sleep(0.5)
+        return gradient
+
+class Last:
+    def __del__(self, sleep=time.sleep):
+        sleep(1)
+
+last = Last()
+step = Slow.apply(torch.ones(1, requires_grad=True)).backward
+threading.Thread(target=step, daemon=True).start()
+time.sleep(0.2)
+from occlufer.cli import run
+run()
+"""
+
+
+@pytest.mark.parametrize(("words", "status"), [(["completion", "bash"], 0), (["verify", "no"], 3)])
+def test_a_thread_of_a_library_that_still_runs_does_not_change_the_status(
+    tmp_path: Path, words: list[str], status: int
+) -> None:
+    command = [sys.executable, "-c", LEFT_RUNNING, *words]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert len(done.stdout.splitlines()) > 10 if status == 0 else len(done.stderr.splitlines()) == 1
+
+
 HEAVY = ("torch", "datasets", "numpy", "pandas", "cv2", "PIL", "pyarrow", "numba", "scipy")
 LOOK = """
 import sys

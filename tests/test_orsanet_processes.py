@@ -27,8 +27,8 @@ def cache(tmp_path: Path) -> Path:
 SCRIPT = """
 import sys, torch
 torch.set_default_dtype(torch.float64)
-from occlufer.cli import main
-sys.exit(main(sys.argv[1:]))
+from occlufer.cli import run
+run()
 """
 
 
