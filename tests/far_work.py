@@ -43,7 +43,7 @@ def detected(detector: Detector, image_rgb: Any) -> Any:
 
 def slowly(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return what the function does, late: so there is a middle of a task to be killed in."""
-    time.sleep(0.05)
+    time.sleep(0.1)
     return function(*arguments)
 
 
