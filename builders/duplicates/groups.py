@@ -100,6 +100,8 @@ class _Clusters:
         self._largest, self._widest = largest, widest
         self._links: dict[str, set[str]] = {}
         self._cluster: dict[str, list[str]] = {}
+        # Known until a link is added: of a crowd most links are tried, and cut, again and again.
+        self._reach: dict[str, int] = {}
 
     def name(self, member: str) -> str:
         """Return the smallest member of the cluster."""
@@ -108,24 +110,27 @@ class _Clusters:
     def join(self, a: str, b: str) -> bool:
         """Link a and b and return True, or False if their cluster would grow too large."""
         left, right = self._cluster.get(a, [a]), self._cluster.get(b, [b])
-        if left is right or a == b:
-            self._link(a, b)
-            return True
-        steps = self._farthest(a) + 1 + self._farthest(b)
-        if len(left) + len(right) > self._largest or steps > self._widest:
-            return False
-        self._link(a, b)
-        together = left + right
-        for member in together:
-            self._cluster[member] = together
-        return True
-
-    def _link(self, a: str, b: str) -> None:
+        if left is not right and a != b:
+            if len(left) + len(right) > self._largest:
+                return False
+            if self._farthest(a) + 1 + self._farthest(b) > self._widest:
+                return False
+            left = left + right
+            for member in left:
+                self._cluster[member] = left
         self._links.setdefault(a, set()).add(b)
         self._links.setdefault(b, set()).add(a)
+        for member in left:
+            self._reach.pop(member, None)
+        return True
 
     def _farthest(self, start: str) -> int:
         """Return how many links the farthest member of a cluster is away."""
+        if start not in self._reach:
+            self._reach[start] = self._walked(start)
+        return self._reach[start]
+
+    def _walked(self, start: str) -> int:
         steps, queue = {start: 0}, deque([start])
         while queue:
             member = queue.popleft()
