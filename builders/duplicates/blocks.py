@@ -1,7 +1,8 @@
 """How far two sketches differ, block by block, whatever their brightness and contrast.
 
-Compiled, and in whole numbers, which the compiler adds many at a time: strangers whose hashes are
-near by chance are as many as the square of all pictures, and nothing but this tells them apart.
+Compiled, and in whole numbers of 32 bits, which the compiler adds many at a time, so every result
+is cast: strangers whose hashes are near by chance are as many as the square of all pictures, and
+nothing but this tells them apart.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ GAMMAS = (1.0, 0.6, 1.7)
 GOOD_FIT = 0.5
 # Differences are counted in such parts of a grey level,
 STEPS = 16
-# and a fit's curves in such of all 255.
-CURVE_STEPS = 16 * 255
+# and a fit's curves in such: sums of squares of 32x32 of them fit into 32 bits.
+CURVE_STEPS = 4 * 255
 CURVES = np.array(
     [np.round((np.arange(256) / 255) ** gamma * CURVE_STEPS) for gamma in GAMMAS], dtype=np.int64
 )
@@ -81,40 +82,54 @@ def _fit(x: Any, y: Any, usable: Any, left: Any) -> Any:
     """
     deciding = usable.copy()
     enough = int(DECIDING * (usable.sum() - 1)) + 1
-    # [d]: of how many pixels d is left; the last place is that of black against white.
-    counts = np.empty(256 * STEPS, np.int32)
     mean = 0.0
     for _ in range(ROUNDS):
         slope, start = _line(x, y, deciding)
+        slope_steps, start_steps = np.float32(STEPS * slope), np.float32(STEPS * start + 0.5)
         for p in range(y.size):
-            level = min(max(start + slope * x[p], 0.0), 255.0)
-            left[p] = STEPS * y[p] - np.int32(STEPS * level + 0.5)
-        counts[:] = 0
+            level = np.float32(start_steps + np.float32(slope_steps * np.float32(x[p])))
+            level = min(max(level, np.float32(0.0)), np.float32(255 * STEPS))
+            left[p] = np.int32(STEPS * y[p]) - np.int32(level)
+        most = _least(left, usable, enough)
+        total, deciders = np.int32(0), np.int32(0)
         for p in range(y.size):
-            counts[abs(left[p])] += usable[p]
-        most, deciders = 0, counts[0]
-        while deciders < enough:
-            most += 1
-            deciders += counts[most]
-        total = 0
-        for p in range(y.size):
-            deciding[p] = usable[p] & (abs(left[p]) <= most)
-            total += deciding[p] * abs(left[p])
-        mean = total / deciders / STEPS
+            decides = np.int32(usable[p] & (abs(left[p]) <= most))
+            deciding[p] = decides
+            deciders = np.int32(deciders + decides)
+            total = np.int32(total + np.int32(decides * abs(left[p])))
+        mean = float(total / deciders) / STEPS
     return mean
+
+
+@compiled
+def _least(left: Any, usable: Any, enough: Any) -> Any:
+    """Return the least difference that so many usable pixels do not exceed."""
+    low, high = np.int32(0), np.int32(256 * STEPS)
+    while low < high:
+        middle = np.int32((low + high) // 2)
+        within = np.int32(0)
+        for p in range(left.size):
+            within = np.int32(within + np.int32(usable[p] & (abs(left[p]) <= middle)))
+        if within < enough:
+            low = np.int32(middle + 1)
+        else:
+            high = middle
+    return low
 
 
 @compiled
 def _line(x: Any, y: Any, deciding: Any) -> Any:
     """Return slope and start of the line through the deciding pixels by least squares; it rises."""
-    n = sum_x = sum_y = sum_xx = sum_xy = np.int64(0)
+    count = total_x = total_y = total_xx = total_xy = np.int32(0)
     for p in range(y.size):
-        weight, at, level = np.int64(deciding[p]), np.int64(x[p]), np.int64(y[p])
-        n += weight
-        sum_x += weight * at
-        sum_y += weight * level
-        sum_xx += weight * at * at
-        sum_xy += weight * at * level
+        at, level = np.int32(deciding[p] * x[p]), np.int32(deciding[p] * y[p])
+        count = np.int32(count + deciding[p])
+        total_x = np.int32(total_x + at)
+        total_y = np.int32(total_y + level)
+        total_xx = np.int32(total_xx + np.int32(at * x[p]))
+        total_xy = np.int32(total_xy + np.int32(at * y[p]))
+    n, sum_x, sum_y = np.int64(count), np.int64(total_x), np.int64(total_y)
+    sum_xx, sum_xy = np.int64(total_xx), np.int64(total_xy)
     spread, together = n * sum_xx - sum_x * sum_x, n * sum_xy - sum_x * sum_y
     slope = together / spread if together > 0 and spread > 0 else 0.0
     return slope, (sum_y - slope * sum_x) / n

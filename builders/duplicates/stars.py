@@ -86,8 +86,8 @@ def star_clusters(
             for other in alike[edge.b if kept_is_a else edge.a]:
                 if other <= kept or other in dropped or other in settled:
                     continue
-                ends = (kept, other) if kept_is_a else (other, kept)
-                pair = replace(edge, a=ends[0], b=ends[1])
+                a, b = (kept, other) if kept_is_a else (other, kept)
+                pair = edge if (a, b) == (edge.a, edge.b) else replace(edge, a=a, b=b)
                 difference = block_difference(pair)
                 if are_copies(pair, difference, most):
                     dropped[other] = Drop(kept, pair, difference)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from ..compiled import compiled
 from .resample import Grey, resize
-from .views import HASHED, View, small
+from .views import HASHED, ITSELF, POSITION, View, small
 
 SIDE_PX = 32
+AS_IT_IS = POSITION[ITSELF]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,6 +54,8 @@ def seen_as(sketch: Sketch, view: int) -> Grey:
     Between pixels it is linear, so it lacks some of the fine structure that the same view of the
     picture itself has; blocks of it hardly differ (tests/test_sketches.py).
     """
+    if view == AS_IT_IS:
+        return sketch.levels
     return np.asarray(_drawn(sketch.levels, _place(view, sketch.aspect)))
 
 
