@@ -54,7 +54,10 @@ def hash_images(pictures: Iterable[Picture], workers: int = 0, views: bool = Fal
     def one(picture: Picture) -> dict[str, Hashes]:
         with _opened(picture, _bytes(picture)) as image:
             grey = _grey(image)
-            return _hashes(grey, _seen(image, grey)) if views else _published(grey)
+            if not views:
+                return _published(grey)
+            seen = _seen(image, grey)
+            return _hashes(grey, seen, small(seen))
 
     return table_of(map_local(one, pictures, workers), views)
 
@@ -79,7 +82,8 @@ def look(picture: Picture) -> Look:
     with _opened(picture, data) as image:
         grey = _grey(image)
         seen = _seen(image, grey)
-        hashes, sketch = _hashes(grey, seen), sketch_of(seen)
+        base = small(seen)
+        hashes, sketch = _hashes(grey, seen, base), sketch_of(base)
         sha256 = hashlib.sha256(data or _pixels_of(image)).hexdigest()
         return Look(hashes, sketch, image.width * image.height, len(data), sha256)
 
@@ -126,11 +130,14 @@ def _seen(image: Image.Image, grey: Grey) -> Grey:
         raise BadImageError("undecodable", detail) from None
 
 
-def _hashes(grey: Grey, seen: Grey) -> dict[str, Hashes]:
-    """Return {field of HashTable: words} of one picture as it is stored, and as people see it."""
+def _hashes(grey: Grey, seen: Grey, base: Grey) -> dict[str, Hashes]:
+    """Return {field of HashTable: words} of one picture.
+
+    `grey` is it as it is stored, `seen` as people see it, `base` the small picture of that.
+    """
     published = _published(grey)
     itself = published if seen is grey else _published(seen)
-    return {**published, **_of_views(seen, itself)}
+    return {**published, **_of_views(seen, base, itself)}
 
 
 def _published(grey: Grey) -> dict[str, Hashes]:
@@ -154,14 +161,13 @@ def _phash(picture: Grey) -> Hashes:
     return _words(bits)
 
 
-def _of_views(grey: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
+def _of_views(grey: Grey, base: Grey, itself: Mapping[str, Hashes]) -> dict[str, Hashes]:
     """Return the hashes of everything in HASHED.
 
     Those of the picture itself are its published ones, and its mirror image is hashed like it. The
-    others are taken from a small picture, both hashes of a view from the same waves.
+    others are taken from `base`, the small picture, both hashes of a view from the same waves.
     """
     exact = {ITSELF: itself, MIRROR: _published(HASHED[MIRROR].of(grey))}
-    base = small(grey)
     views64, views256 = [], []
     for name, view in HASHED.items():
         if name in exact:

@@ -44,8 +44,9 @@ class Sketch:
 
 def sketch_of(grey: Grey) -> Sketch:
     """Return the sketch of an upright picture, uint8 (H, W)."""
-    height, width = grey.shape
-    return Sketch(resize(small(grey), SIDE_PX, SIDE_PX), height / width)
+    base = small(grey)
+    height, width = base.shape
+    return Sketch(resize(base, SIDE_PX, SIDE_PX), height / width)
 
 
 def seen_as(sketch: Sketch, view: int) -> Grey:
