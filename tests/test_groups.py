@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from occlufer.builders.duplicates.groups import Likeness, find_groups
+from occlufer.builders.duplicates.groups import Likenesses, find_groups
 
 COUNT = 9
 IMAGES = [f"{i * 7919 % 1000:04d}" for i in range(COUNT)]
@@ -27,10 +28,14 @@ ALIKE = st.lists(st.tuples(PLACE, PLACE, st.integers(0, 3)), max_size=16)
 LARGEST, WIDEST = st.integers(1, 8), st.integers(1, 6)
 
 
+def likenesses(triples: Iterable[Triple] = ()) -> Any:
+    return Likenesses(*np.array(list(triples), dtype=np.int64).reshape(-1, 3).T)
+
+
 def groups(
     joined: Iterable[Pair], alike: Iterable[Triple], largest: int = ANY, widest: int = ANY
 ) -> Any:
-    return find_groups(IMAGES, joined, [Likeness(*triple) for triple in alike], largest, widest)
+    return find_groups(IMAGES, joined, likenesses(alike), largest, widest)
 
 
 def reachable(start: int, pairs: Iterable[Pair], within: set[int] | None = None) -> dict[int, int]:
@@ -199,9 +204,8 @@ def test_the_order_of_images_and_pairs_changes_no_name(
     order = draw.sample(range(COUNT), COUNT)
     place = {old: new for new, old in enumerate(order)}
     moved = [(place[b], place[a]) for a, b in draw.sample(joined, len(joined))]
-    turned = [
-        Likeness(place[b], place[a], distance) for a, b, distance in draw.sample(alike, len(alike))
-    ]
+    mixed = draw.sample(alike, len(alike))
+    turned = likenesses((place[b], place[a], distance) for a, b, distance in mixed)
     found = find_groups([IMAGES[i] for i in order], moved, turned, largest, widest)
     before = groups(joined, alike, largest, widest)
     assert found.names == [before.names[i] for i in order]
@@ -217,12 +221,12 @@ def test_a_group_is_named_after_its_smallest_image(
     names = groups(joined, alike, largest, widest).names
     for members in together(names):
         smallest = min(IMAGES[i] for i in members)
-        (alone,) = find_groups([smallest], [], [], 1, 1).names
+        (alone,) = find_groups([smallest], [], likenesses(), 1, 1).names
         assert {names[i] for i in members} == {alone}
 
 
 def test_a_name_tells_nothing_of_the_picture() -> None:
-    names = find_groups(["abc", "def"], [], [], ANY, ANY).names
+    names = find_groups(["abc", "def"], [], likenesses(), ANY, ANY).names
     assert len(set(names)) == 2
     assert all(re.fullmatch("g[0-9a-f]{12}", name) for name in names)
     assert not any("abc" in name or "def" in name for name in names)
@@ -230,16 +234,16 @@ def test_a_name_tells_nothing_of_the_picture() -> None:
 
 def test_a_name_is_a_fact_that_later_versions_keep() -> None:
     # sha256 of "group of abc"
-    assert find_groups(["abc", "abd"], [(0, 1)], [], 1, 1).names == ["ga7750370c37b"] * 2
+    assert find_groups(["abc", "abd"], [(0, 1)], likenesses(), 1, 1).names == ["ga7750370c37b"] * 2
 
 
 def test_no_images_have_no_groups() -> None:
-    found = find_groups([], [], [], 1, 1)
+    found = find_groups([], [], likenesses(), 1, 1)
     assert (found.names, found.cut) == ([], [])
 
 
 def test_a_long_chain_of_what_is_joined_is_one_group() -> None:
     count = 20_000
     images = [f"{i:06d}" for i in range(count)]
-    found = find_groups(images, itertools.pairwise(range(count)), [], 1, 1)
+    found = find_groups(images, itertools.pairwise(range(count)), likenesses(), 1, 1)
     assert len(set(found.names)) == 1

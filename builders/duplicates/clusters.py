@@ -17,7 +17,7 @@ from ..hashing.hash_table import table_of
 from ..hashing.sketches import Sketch, seen_as
 from .blocks import block_difference
 from .edges import Edge, Edges, first_alike, limits_of, near_edges
-from .groups import Likeness, find_groups
+from .groups import Likenesses, find_groups
 from .stars import Drop, star_clusters
 
 
@@ -103,11 +103,14 @@ def cluster(
     return Clusters(dropped, groups.names, groups.cut)
 
 
-def likenesses(first: NDArray[np.int64], edges: Edges) -> list[Likeness]:
+def likenesses(first: NDArray[np.int64], edges: Edges) -> Likenesses:
     """Return who looks like whom, from what `first_alike` and `near_edges` tell."""
-    alike = [Likeness(edge.a, edge.b, edge.bits256) for edge in edges]
-    alike += [Likeness(i, leader, 0) for i, leader in enumerate(first.tolist()) if i != leader]
-    return alike
+    twins = np.flatnonzero(first != np.arange(first.size))
+    return Likenesses(
+        np.concatenate([edges.a, twins]),
+        np.concatenate([edges.b, first[twins]]),
+        np.concatenate([edges.bits256, np.zeros_like(twins)]),
+    )
 
 
 def difference_by(sketch: Callable[[int], Sketch]) -> Callable[[Edge], float]:
@@ -127,7 +130,7 @@ def _placed(clusters: Clusters, order: list[int]) -> Clusters:
     """Return the clusters with each position replaced by what `order` has there."""
 
     def place(drop: Drop) -> Drop:
-        edge = replace(drop.edge, a=order[drop.edge.a], b=order[drop.edge.b])
+        edge = drop.edge._replace(a=order[drop.edge.a], b=order[drop.edge.b])
         return replace(drop, kept=order[drop.kept], edge=edge)
 
     groups = dict(zip(order, clusters.groups, strict=True))

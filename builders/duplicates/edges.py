@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Edges:
     def __iter__(self) -> Iterator[Edge]:
         """Yield the edges one by one."""
         columns = (getattr(self, field.name).tolist() for field in fields(self))
-        yield from map(Edge, *columns)
+        return map(Edge, *columns)
 
     @property
     def of_parts(self) -> NDArray[np.bool_]:
@@ -90,8 +90,7 @@ class Edges:
         return Edges(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """One edge of `Edges`."""
 
     a: int

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from occlufer.config import DedupConfig
 from occlufer.pipeline import stages_before
 from occlufer.record import Result
@@ -207,12 +209,11 @@ def _groups_among(
     stay cut, for nothing of what they stand on has changed.
     """
     position = {image: i for i, image in enumerate(world.images)}
-    part = ["" if image in region else str(outcomes[image][1]) for image in world.images]
-    alike = [
-        like
-        for like in likenesses(world.first, world.edges)
-        if not (part[like.a] and part[like.b]) or part[like.a] == part[like.b]
-    ]
+    parts = ["" if image in region else str(outcomes[image][1]) for image in world.images]
+    part = np.array(parts, dtype=np.str_)
+    alike = likenesses(world.first, world.edges)
+    a, b = part[alike.a], part[alike.b]
+    alike = alike.rows((a == "") | (b == "") | (a == b))
     copies = [
         (position[image], position[kept])
         for image, (kept, _) in outcomes.items()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -19,18 +22,23 @@ class Groups:
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """Positions a and b look alike; the smaller the distance, the more."""
+class Likenesses:
+    """n pairs of positions that look alike, as int64 arrays (n,)."""
 
-    a: int
-    b: int
-    distance: int
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    distance: NDArray[np.int64]
+    """The smaller, the more they look alike."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> Likenesses:
+        """Return the chosen ones."""
+        return Likenesses(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def find_groups(
     images: list[str],
     joined: Iterable[tuple[int, int]],
-    alike: Iterable[Likeness],
+    alike: Likenesses,
     largest: int,
     widest: int,
 ) -> Groups:
@@ -45,20 +53,22 @@ def find_groups(
     for a, b in joined:
         firm.join(a, b)
     members = _Clusters(largest, widest)
-    cut = []
-
-    def order(likeness: Likeness) -> tuple[int, list[str]]:
-        return likeness.distance, sorted((images[likeness.a], images[likeness.b]))
-
     # By the roots' smallest images, so that the order in which images came decides nothing.
-    name = firm.smallest(images)
-    for likeness in sorted(alike, key=order):
-        if not members.join(name[firm.root(likeness.a)], name[firm.root(likeness.b)]):
-            cut.append((likeness.a, likeness.b))
-    smallest = [members.name(name[firm.root(i)]) for i in range(len(images))]
-    names = [_opaque(image) for image in smallest]
+    smallest = firm.smallest(images)
+    name = [smallest[firm.root(i)] for i in range(len(images))]
+    cut = [(a, b) for a, b in _nearest_first(images, alike) if not members.join(name[a], name[b])]
+    names = [_opaque(members.name(member)) for member in name]
     # Some of what was cut has come together since, by another way.
     return Groups(names, [(a, b) for a, b in cut if names[a] != names[b]])
+
+
+def _nearest_first(images: list[str], alike: Likenesses) -> Iterator[tuple[int, int]]:
+    """Yield the pairs; of equally near ones their images, not their places, decide."""
+    rank = np.empty(len(images), dtype=np.int64)
+    rank[sorted(range(len(images)), key=images.__getitem__)] = np.arange(len(images))
+    low, high = np.sort([rank[alike.a], rank[alike.b]], axis=0)
+    order = np.lexsort((high, low, alike.distance))  # the last one counts first
+    yield from zip(alike.a[order].tolist(), alike.b[order].tolist(), strict=True)
 
 
 def _opaque(image: str) -> str:

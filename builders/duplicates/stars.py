@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from ..hashing.views import ITSELF, POSITION
 from .edges import Edge, Edges
@@ -70,29 +72,40 @@ def star_clusters(
     alike: dict[int, list[int]] = {}
     for position, leader in enumerate(first):
         alike.setdefault(leader, []).append(position)
-    by_first: dict[int, list[Edge]] = {}
-    for edge in edges:
-        if not edge.of_a_part:
-            by_first.setdefault(edge.a, []).append(edge)
-            by_first.setdefault(edge.b, []).append(edge)
+    near = _nearest_first(first, edges)
     settled = {*protected, *dropped_before}
     dropped: dict[int, Drop] = {}
     for kept, leader in enumerate(first):
         if kept in dropped or kept in dropped_before:
             continue
         same = Edge(leader, leader, POSITION[ITSELF], POSITION[ITSELF], 0, 0)
-        for edge in (same, *sorted(by_first.get(leader, []), key=_nearness)):
+        for edge in (same, *near.get(leader, ())):
             kept_is_a = edge.a == leader
             for other in alike[edge.b if kept_is_a else edge.a]:
                 if other <= kept or other in dropped or other in settled:
                     continue
                 a, b = (kept, other) if kept_is_a else (other, kept)
-                pair = edge if (a, b) == (edge.a, edge.b) else replace(edge, a=a, b=b)
+                pair = edge if (a, b) == (edge.a, edge.b) else edge._replace(a=a, b=b)
                 difference = block_difference(pair)
                 if are_copies(pair, difference, most):
                     dropped[other] = Drop(kept, pair, difference)
     return dropped
 
 
-def _nearness(edge: Edge) -> tuple[int, ...]:
-    return edge.bits256, edge.bits64, edge.a, edge.b, edge.seen, edge.taken
+def _nearest_first(first: Sequence[int], edges: Edges) -> dict[int, list[Edge]]:
+    """Return {leader: its edges in some view, the nearest first}, of those that could drop anybody.
+
+    For whoever comes later nobody is dropped who comes before, only that one's copies may be.
+    """
+    views = edges.rows(~edges.of_parts)
+    low, high = np.minimum(views.a, views.b), np.maximum(views.a, views.b)
+    has_copies = np.bincount(np.array(first, dtype=np.int64)) > 1
+    back = np.flatnonzero(has_copies[low])
+    leaders = np.concatenate([low, high[back]])
+    found = views.rows(np.concatenate([np.arange(len(views)), back]))
+    nearness = found.taken, found.seen, found.b, found.a, found.bits64, found.bits256
+    order = np.lexsort(nearness)  # the last one counts first
+    near: dict[int, list[Edge]] = {}
+    for leader, edge in zip(leaders[order].tolist(), found.rows(order), strict=True):
+        near.setdefault(leader, []).append(edge)
+    return near

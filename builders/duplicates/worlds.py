@@ -85,5 +85,6 @@ def differences(catalog: Catalog, world: World) -> Callable[[Edge], float]:
     near = np.isin(world.first, np.concatenate([edges.a, edges.b]))
     near |= np.bincount(world.first, minlength=near.size)[world.first] > 1
     images = {world.samples[i].image: i for i in np.flatnonzero(near).tolist()}
-    sketches = {images[image]: sketch for image, sketch in kept_sketches(catalog, images)}
+    found = kept_sketches(catalog, sorted(images))  # as the catalog has them: read in one go
+    sketches = {images[image]: sketch for image, sketch in found}
     return difference_by(sketches.__getitem__)
