@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from occlufer.csv_file import csv_lines
+from occlufer.csv_file import csv_rows
 from occlufer.errors import UsageError
 from occlufer.schema import ANSWERS, LABEL_SYNONYMS
 from occlufer.workspace import Workspace
@@ -16,8 +16,7 @@ from .wanted import BEFORE_LABELS
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["record", "label"]
-EXPECTED = "expected record,label"
+COLUMNS = ("record", "label")
 NAMED_BY = "[annotation] gold names a CSV with the columns record,label"
 
 
@@ -65,22 +64,14 @@ def read_gold(path: Path | None, workspace: Workspace) -> dict[str, str]:
 
 def _rows(path: Path) -> Iterator[GoldRow]:
     """Yield the lines of the file; raises UsageError for one that cannot be read."""
-    seen: dict[str, int] = {}
-    for number, cells in csv_lines(path, NAMED_BY):
-        place = f"{path}, row {number}"
-        if number == 1:
-            if cells != COLUMNS:
-                raise UsageError(f"{place}: found {','.join(cells)[:60]!r}, {EXPECTED}")
-            continue
-        if len(cells) != len(COLUMNS) or not all(cells):
-            raise UsageError(f"{place}: found {','.join(cells)[:60]!r}, {EXPECTED}")
-        record, word = cells
+    seen: dict[str, str] = {}
+    for place, (record, word) in csv_rows(path, COLUMNS, NAMED_BY):
         if record in seen:
             raise UsageError(
-                f"{place}: found {record!r}, which row {seen[record]} has already; expected each "
+                f"{place}: found {record!r}, which stands in {seen[record]} already; expected each "
                 "record once"
             )
-        seen[record] = number
+        seen[record] = place
         yield GoldRow(place, record, _answer(word, place))
 
 

@@ -12,7 +12,7 @@ from occlufer.config import SOURCE_PATHS, SourceConfig, is_address
 from occlufer.engine import map_local
 from occlufer.errors import MissingError, UsageError
 from occlufer.images import Images
-from occlufer.progress import progress
+from occlufer.progress import is_shown, progress, under_way
 from occlufer.record import Facts, Record, Reject, image_key
 from occlufer.schema import RIGHTS
 from occlufer.stages import batches, fingerprint
@@ -101,15 +101,22 @@ def _gather_source(
     known = catalog.stamps(source.name)
     listed: set[str] = set()
 
+    def is_new(entry: Entry) -> bool:
+        return known.get(f"{source.name}/{entry.source_id}") != entry.stamp
+
     def changed() -> Iterator[Entry]:
         for entry in _distinct(entries_of(source.kind, settings, source.name)):
-            record_id = f"{source.name}/{entry.source_id}"
-            listed.add(record_id)
-            if known.get(record_id) != entry.stamp:
+            listed.add(f"{source.name}/{entry.source_id}")
+            if is_new(entry):
                 yield entry
 
+    total = None
+    if is_shown():  # listed twice, which is cheap beside reading, so that the time left is known
+        with under_way(f"list {source.name}"):
+            adapter = adapter_of(source.kind, source.name)
+            total = sum(map(is_new, _distinct(adapter.entries(settings, source.name))))
     read = partial(read_entry, source=source.name, store=workspace.images)
-    records = progress(map_local(read, changed(), workers), None, f"gather {source.name}")
+    records = progress(map_local(read, changed(), workers), total, f"gather {source.name}")
     count = 0
     for batch in batches(records):
         catalog.put_records([dataclasses.replace(record, rank=rank) for record in batch])

@@ -18,13 +18,13 @@ from occlufer.digest import file_sha256
 from occlufer.errors import GateError, MissingError, OccluferError, UsageError, one_line
 from occlufer.lock import INDEX, LOCK_NAME, Lock, check_published, write_lock
 
+from .published.lock_file import is_within
+from .published.schema import check_columns
+from .published.shards import DamagedShardError, batches, read_schema, shards_of
 from .publishing.columns import PIXELS
 from .publishing.documents import DOCUMENTS, write_documents
 from .publishing.shards import write_rows
 from .tombstones import TAKEDOWN_NAME, read_tombstones
-from .verify.files import is_within
-from .verify.schema import check_columns
-from .verify.shards import DamagedShardError, batches, read_schema, shards_of
 from .verify.verify import verify
 
 log = logging.getLogger(__name__)

@@ -14,12 +14,12 @@ from occlufer.workspace import Workspace
 
 from .hashes import Look, look
 from .pixels import BadImageError
+from .published.lock_file import read_lock
+from .published.schema import check_columns
+from .published.shards import DamagedShardError, Row, Shard, batches, shards_of
 from .publishing.columns import PIXELS
 from .takedown import taken_down
 from .tombstones import TAKEDOWN_NAME, TakenDown, Tombstones, read_tombstones
-from .verify.files import read_lock
-from .verify.schema import check_columns
-from .verify.shards import DamagedShardError, Row, Shard, batches, shards_of
 from .verify.takedown import Named
 
 

@@ -17,8 +17,8 @@ from .hashing.hash_table import read_table, table_of
 from .leakage.hits import NamedHashes, find_hits
 from .leaks import hashed
 from .pixels import BadImageError
+from .published.shards import DamagedShardError, batches
 from .sources import image_folder
-from .verify.shards import DamagedShardError, batches
 
 log = logging.getLogger(__name__)
 

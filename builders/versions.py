@@ -14,10 +14,10 @@ from occlufer.errors import MissingError, UsageError
 from occlufer.lock import MAIN, check_published
 from occlufer.schema import LABELS
 
+from .published.lock_file import read_lock
+from .published.schema import METADATA_KEY
+from .published.shards import DamagedShardError, Row, batches, read_schema, shards_of
 from .publishing.columns import PIXELS
-from .verify.files import read_lock
-from .verify.schema import METADATA_KEY
-from .verify.shards import DamagedShardError, Row, batches, read_schema, shards_of
 
 KEY = "sha256"
 # What is told by itself, or is the sample itself.

@@ -13,6 +13,8 @@ from occlufer.errors import MissingError
 from occlufer.version import __version__
 
 LOCK_NAME = "occlu_fer.lock"
+# The key of the config that says of what a dataset is a part, rebuilt without some rows.
+REBUILT = "rebuilt"
 # The config of the dataset that is loaded if none is named, and the one that names every row
 # without its pixels.
 MAIN, INDEX = "default", "index"

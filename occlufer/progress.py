@@ -26,9 +26,14 @@ COUNT = "{desc} {n_fmt}, {rate_noinv_fmt}, {elapsed}"
 CLEARED = "\r\x1b[K"
 
 
+def is_shown() -> bool:
+    """Return whether anybody sees it: stderr is a terminal."""
+    return sys.stderr.isatty()
+
+
 def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
     """Yield `items` while a bar named `what` counts them."""
-    if not sys.stderr.isatty():
+    if not is_shown():
         return iter(items)
     from tqdm import tqdm
 
@@ -42,7 +47,7 @@ def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
 @contextlib.contextmanager
 def under_way(what: str) -> Iterator[None]:
     """Show that `what` is being done until the block ends; a bar takes the line over."""
-    if not sys.stderr.isatty():
+    if not is_shown():
         yield
         return
     print(f"  {_short(what, _columns() - 6)} ...", end="", file=sys.stderr)

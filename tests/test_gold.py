@@ -54,20 +54,20 @@ def test_without_a_file_there_are_none(filled: Workspace) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "row 1: found '', expected record,label"),
-        ("a,b\n", "row 1: found 'a,b', expected record,label"),
-        ("record,label\ns/a.png\n", "row 2: found 's/a.png', expected record,label"),
-        ("record,label\ns/a.png,\n", "row 2: found 's/a.png,', expected record,label"),
-        ("record,label\ns/a.png,fear\n\ns/z,fear\n", "row 4: found 's/z', expected a record"),
-        ("record,label\ns/a.png,terror\n", "row 2: found label 'terror', expected one of anger"),
-        ("record,label\ns/a.png,6\n", "row 2: found label '6', expected one of anger"),
+        ("", "line 1: found '', expected record,label"),
+        ("a,b\n", "line 1: found 'a,b', expected record,label"),
+        ("record,label\ns/a.png\n", "line 2: found 's/a.png', expected record,label"),
+        ("record,label\ns/a.png,\n", "line 2: found 's/a.png,', expected record,label"),
+        ("record,label\ns/a.png,fear\n\ns/z,fear\n", "line 4: found 's/z', expected a record"),
+        ("record,label\ns/a.png,terror\n", "line 2: found label 'terror', expected one of anger"),
+        ("record,label\ns/a.png,6\n", "line 2: found label '6', expected one of anger"),
         (
             "record,label\ns/a.png,fear\nt/b,fear\ns/a.png,fear\n",
-            "row 4: found 's/a.png', which row 2 has already",
+            "line 4: found 's/a.png', which stands in ",
         ),
         (
             'record,label\n"s/b, c.png",fear\nt/b,anger\n',
-            "row 3: found 'anger' for 't/b', and 'fear' for 's/b, c.png'",
+            "line 3: found 'anger' for 't/b', and 'fear' for 's/b, c.png'",
         ),
     ],
     ids=["empty", "header", "cell", "blank", "record", "label", "number", "twice", "picture"],
@@ -93,9 +93,9 @@ def test_what_the_build_has_rejected_is_left_out_and_named(
     path = tmp_path / "gold.csv"
     path.write_text("record,label\ns/a.png,fear\ns/bad,fear\ns/twin,fear\n")
     assert read_gold(path, filled) == {"aa": "fear"}
-    assert "row 3: 's/bad' is no sample" in caplog.text
-    assert "row 4: 's/twin' is no sample" in caplog.text
-    assert "row 2" not in caplog.text
+    assert "line 3: 's/bad' is no sample" in caplog.text
+    assert "line 4: 's/twin' is no sample" in caplog.text
+    assert "line 2" not in caplog.text
 
 
 def test_a_missing_file_says_what_it_should_be(filled: Workspace, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,12 @@ LONG = "gather a_source_with_a_name_that_is_longer_than_a_narrow_terminal"
 COUNTING = (
     "import time\nfrom occlufer.progress import progress\n"
     "for _ in progress(range(4), {total}, {what!r}): time.sleep(.15)"
+)
+GATHERING = (
+    "from pathlib import Path\nfrom occlufer.builders.gather import gather\n"
+    "from occlufer.config import SourceConfig\nfrom occlufer.workspace import open_workspace\n"
+    "source = SourceConfig('synthetic', 'drawn', {{'count': {count}}})\n"
+    "with open_workspace(Path({folder!r})) as workspace: gather((source,), workspace, 1)"
 )
 UNDER_WAY = (
     "import logging\nfrom occlufer.progress import LogLines, under_way\n"
@@ -65,6 +72,14 @@ def test_without_a_total_count_rate_and_time_stay_in_sight(columns: int) -> None
     lines = shown(COUNTING.format(total=None, what=LONG), columns)
     assert max(map(len, lines)) <= columns
     assert any(re.search(r"\.\.\.\w+ +2, +[\d.]+/s, \d\d:\d\d", line) for line in lines)
+
+
+def test_gather_tells_how_far_it_is_of_what_is_new(tmp_path: Path) -> None:
+    first = shown(GATHERING.format(folder=str(tmp_path), count=40), 80)
+    assert first[0] == "  list drawn ..."
+    assert any(re.search(r"gather drawn .* \d+/40, .* \d\d:\d\d left$", one) for one in first)
+    again = shown(GATHERING.format(folder=str(tmp_path), count=40), 80)
+    assert not any("/40" in line for line in again)
 
 
 def test_what_is_under_way_is_wiped_and_messages_have_lines_of_their_own() -> None:

@@ -27,10 +27,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from occlufer import cli
 from occlufer.build import build
+from occlufer.builders.published.fault import Fault
+from occlufer.builders.published.paths import local_path, path_within
+from occlufer.builders.published.shards import Shard
 from occlufer.builders.publishing.documents import DOCUMENTS, write_documents
-from occlufer.builders.verify.fault import Fault
-from occlufer.builders.verify.paths import local_path, path_within
-from occlufer.builders.verify.shards import Shard
 from occlufer.builders.verify.sides import Sides, leak_settings
 from occlufer.builders.verify.verify import Verdict, verify
 from occlufer.config import BuildConfig, LeaksConfig, SourceConfig

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from occlufer.csv_file import csv_lines
+from occlufer.csv_file import csv_rows
 from occlufer.errors import UsageError
 
-COLUMNS = ["record", "group"]
+COLUMNS = ("record", "group")
 NAMED_BY = "[dedup] groups names a CSV with the columns record,group"
 
 
@@ -19,15 +19,7 @@ def read_groups(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     groups: dict[str, str] = {}
-    for number, row in csv_lines(path, NAMED_BY):
-        place = f"{path}, line {number}"
-        if number == 1:
-            if row != COLUMNS:
-                raise UsageError(f"{place}: found {','.join(row)[:60]!r}, expected record,group")
-            continue
-        if len(row) != len(COLUMNS) or not all(row):
-            raise UsageError(f"{place}: found {','.join(row)[:60]!r}, expected record,group")
-        record, group = row
+    for place, (record, group) in csv_rows(path, COLUMNS, NAMED_BY):
         if groups.setdefault(record, group) != group:
             raise UsageError(
                 f"{place}: found {record!r} in the group {group!r}, and before in "

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from occlufer.errors import GateError
-from occlufer.lock import LOCK_NAME, MAIN, Lock, made_with
+from occlufer.lock import LOCK_NAME, MAIN, REBUILT, Lock, made_with
 from occlufer.schema import LABELS, RIGHTS
 
+from ..published.fault import first_line
+from ..published.shards import Row
 from ..publishing.documents import DOCUMENTS
-from ..verify.fault import first_line
-from ..verify.shards import Row
-from ..verify.totals import REBUILT
 from .read import Copy
 
 # Who gave a label, where rows are missing and an index does not say whose label theirs was.

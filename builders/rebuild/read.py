@@ -22,10 +22,10 @@ from ..cut import cut_square
 from ..hashes import hash_images
 from ..metadata import without_metadata
 from ..pixels import BadImageError, Pixels, decode_rgb, encode_png
+from ..published.schema import check_columns
+from ..published.shards import DamagedShardError, batches, shards_of
 from ..publishing.columns import PIXELS
 from ..sources.entry import Entry
-from ..verify.schema import check_columns
-from ..verify.shards import DamagedShardError, batches, shards_of
 from .recipe import Key, Recipe, Wanted
 from .sources import Opened
 

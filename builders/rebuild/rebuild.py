@@ -16,10 +16,11 @@ from occlufer.digest import file_sha256
 from occlufer.engine import map_local
 from occlufer.errors import GateError, MissingError, UsageError
 from occlufer.images import ImageStore
-from occlufer.lock import LOCK_NAME, Lock
+from occlufer.lock import LOCK_NAME, REBUILT, Lock
 from occlufer.workspace import held
 
 from ..hashes import look
+from ..published.lock_file import read_lock
 from ..publishing.swap import restore, swap_into_place
 from ..tombstones import (
     TAKEDOWN_NAME,
@@ -29,8 +30,6 @@ from ..tombstones import (
     hits,
     read_tombstones,
 )
-from ..verify.files import read_lock
-from ..verify.totals import REBUILT
 from .account import Coverage, counted, missing_by_source, reason_of
 from .attribution import check_attribution
 from .lock import check_lock

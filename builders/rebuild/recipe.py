@@ -14,10 +14,10 @@ from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder
 from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS, SPLITS
 
 from ..cut import Square
+from ..published.lock_file import is_within, read_lock
+from ..published.shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
 from ..publishing.columns import index_features
 from ..publishing.subsets import SPLIT as SUBSET_SPLIT
-from ..verify.files import is_within, read_lock
-from ..verify.shards import DamagedShardError, Row, Shard, batches, read_schema, shards_of
 
 CONFIG = re.compile(r"[A-Za-z0-9_]+")
 SHA256, PHASH = re.compile("[0-9a-f]{64}"), re.compile("[0-9a-f]{16}")

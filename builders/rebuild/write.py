@@ -18,13 +18,13 @@ from occlufer.images import ImageStore
 from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder, write_lock
 from occlufer.progress import progress
 
+from ..published.shards import Row
 from ..publishing.attribution import FILE_NAME as ATTRIBUTION_NAME
 from ..publishing.columns import PIXELS, features, index_features
 from ..publishing.documents import write_documents
 from ..publishing.shards import ROWS_PER_GROUP, shard_name, shard_rows, write_rows
 from ..takedown import params as takedown_params
 from ..tombstones import Tombstones, write_bare
-from ..verify.shards import Row
 from .account import MISSING_NAME, write_missing
 from .attribution import write_attribution
 from .lock import Tally, lock_of_part

@@ -10,10 +10,10 @@ from typing import Any
 
 from occlufer.lock import MAIN, Lock
 
+from ..published.fault import Fault, first_line, shown
+from ..published.schema import different, label_faults, schema_of
+from ..published.shards import Shard, configs_of
 from ..publishing.documents import CARD_NAME
-from .fault import Fault, first_line, shown
-from .schema import different, label_faults, schema_of
-from .shards import Shard, configs_of
 
 MARK = "---\n"
 

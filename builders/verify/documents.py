@@ -8,8 +8,8 @@ from pathlib import Path
 from occlufer.lock import LOCK_NAME, Lock
 from occlufer.version import __version__
 
+from ..published.fault import Fault, first_line
 from ..publishing.documents import CARD_NAME, DOCUMENTS
-from .fault import Fault, first_line
 
 
 def document_faults(folder: Path, lock: Lock) -> Iterator[Fault]:

@@ -15,11 +15,11 @@ from occlufer.schema import LABELS, OCCLUSION_TYPES, RIGHTS
 from ..hashes import Look, look
 from ..hashing.hash_table import in_hex
 from ..metadata import without_metadata
+from ..published.fault import Fault, first_line, shown
+from ..published.paths import path_faults
+from ..published.schema import NEEDED
+from ..published.shards import Row
 from ..publishing.columns import PIXELS
-from .fault import Fault, first_line, shown
-from .paths import path_faults
-from .schema import NEEDED
-from .shards import Row
 
 # Shares are published with four digits, probabilities with six, both as float32.
 AGREEMENT_TOLERANCE = 6e-5

@@ -15,8 +15,8 @@ from occlufer.lock import MAIN, Lock
 from ..hashes import Look
 from ..hashing.hash_table import table_of
 from ..leakage.hits import NamedHashes, find_hits
-from .fault import Fault, shown
-from .shards import Row, Shard
+from ..published.fault import Fault, shown
+from ..published.shards import Row, Shard
 
 TRAIN = "train"
 LIMITS = ("phash64_bits", "phash256_bits", "part_bits")

@@ -10,6 +10,8 @@ from occlufer.errors import UsageError
 from occlufer.lock import INDEX, LOCK_NAME, Lock
 
 from ..hashes import Look
+from ..published.fault import Fault, shown
+from ..published.shards import Row, Shard
 from ..tombstones import (
     IMAGES_AT_ONCE,
     TAKEDOWN_NAME,
@@ -19,8 +21,6 @@ from ..tombstones import (
     hits,
     read_tombstones,
 )
-from .fault import Fault, shown
-from .shards import Row, Shard
 
 
 def folder_tombstones(folder: Path, lock: Lock) -> tuple[Tombstones, list[Fault]]:

@@ -8,19 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from occlufer.lock import INDEX, LOCK_NAME, MAIN, Lock, config_folder
+from occlufer.lock import INDEX, LOCK_NAME, MAIN, REBUILT, Lock, config_folder
 from occlufer.schema import LABELS, SPLITS
 
+from ..published.fault import Fault, shown
+from ..published.shards import Row, Shard
 from ..publishing.columns import PIXELS
-from .fault import Fault, shown
-from .shards import Row, Shard
 
 Record = tuple[str, str]
 """(source, source_id)"""
 Key = tuple[str, str, str, str]
 """(config, split, source, source_id)"""
-# The key of the lock's config that says of what a dataset is a part, rebuilt without some rows.
-REBUILT = "rebuilt"
 # Of a row of the index, what says where its sample is and how its pixels are found again.
 OF_THE_INDEX = ("config", "split", "content", "source_sha256", "crop_box", "url")
 

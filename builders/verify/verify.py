@@ -19,16 +19,25 @@ from occlufer.lock import INDEX, LOCK_NAME, Lock
 from occlufer.progress import progress
 from occlufer.version import __version__
 
+from ..published.fault import Fault
+from ..published.lock_file import read_lock
+from ..published.schema import column_faults, schema_faults
+from ..published.shards import (
+    ENDING,
+    DamagedShardError,
+    Row,
+    Shard,
+    batches,
+    read_schema,
+    shards_of,
+)
 from ..publishing.columns import PIXELS
 from ..publishing.documents import CARD_NAME
 from ..tombstones import Tombstones
 from .card import card_faults, read_header
 from .documents import document_faults
-from .fault import Fault
-from .files import file_faults, read_lock, text_file_faults
+from .files import file_faults, text_file_faults
 from .rows import Place, holes_in, row_faults, see_picture
-from .schema import column_faults, schema_faults
-from .shards import ENDING, DamagedShardError, Row, Shard, batches, read_schema, shards_of
 from .sides import Sides
 from .takedown import Named, folder_tombstones, takedown_faults
 from .totals import Totals

@@ -12,7 +12,7 @@ from occlufer.lock import LOCK_NAME, Lock, config_folder
 
 from ..publishing.shards import shard_name
 from .fault import Fault, first_line, shown
-from .files import is_within
+from .lock_file import is_within
 
 SHARD = re.compile(
     r"(?P<folder>[^/]+)/(?P<split>[^/]+)-(?P<number>\d{5})-of-(?P<total>\d{5})\.parquet"
