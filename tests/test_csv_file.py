@@ -16,7 +16,9 @@ from occlufer.errors import MissingError, UsageError
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["unix", "windows", "old-mac"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "marked"])
 def test_lines_are_the_same_however_they_end(tmp_path: Path, end: str, mark: bytes) -> None:
-    text = end.join(["record, label,doubt", "", ' s/a.png , "fear, or not" ', "s/b.png,anger,none", ""])
+    text = end.join(
+        ["record, label,doubt", "", ' s/a.png , "fear, or not" ', "s/b.png,anger,none", ""]
+    )
     (tmp_path / "a.csv").write_bytes(mark + text.encode())
     path = tmp_path / "a.csv"
     assert list(csv_rows(path, ["record", "label", "doubt"], "")) == [
