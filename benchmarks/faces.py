@@ -33,7 +33,7 @@ from occlufer.builders.parser.parse import ParsedFace, Parsers, parse_faces
 from occlufer.builders.parts import open_parsers
 from occlufer.builders.pixels import decode_rgb
 from occlufer.config import BuildConfig, OcclusionConfig, SourceConfig
-from occlufer.face_parser import FIRST_TYPE, MAP_PX
+from occlufer.face_parser import FIRST_TYPE, MAP_PX, likeliest
 
 CORES, BATCH, REPEATS = 2, 64, 5
 BARE_RATIO = 0.10
@@ -197,7 +197,7 @@ def composites(held_out: HeldOut, parsers: Parsers) -> dict[str, Any]:
     bare = [*held_out.bare(seed=4)]
     both, either, each = 0.0, 0.0, []
     for face, found in zip(made, parsed(made, parsers), strict=True):
-        named = (found.classes.argmax(axis=0) >= FIRST_TYPE) * face.face
+        named = (likeliest(found.classes) >= FIRST_TYPE) * face.face
         true = face.occluder * face.face
         overlap, union = np.minimum(named, true).sum(), np.maximum(named, true).sum()
         both, either = both + overlap, either + union

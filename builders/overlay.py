@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from occlufer.face_parser import likeliest
 from occlufer.schema import REGIONS
 
 from .parser.frames import cut_frame, to_frame
@@ -74,7 +75,7 @@ def photograph(
 def part_map(image_rgb: Pixels, face: ParsedFace) -> Pixels:
     """Return the upright face (PANEL_PX, PANEL_PX, 3) with its likeliest classes in colour."""
     cut = cut_frame(image_rgb, face.frame, PANEL_PX)
-    classes = face.classes.argmax(axis=0).astype(np.uint8)
+    classes = likeliest(face.classes)
     colours = PALETTE[classes]
     laid = cv2.resize(colours, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_NEAREST)
     seen = cv2.resize(classes, (PANEL_PX, PANEL_PX), interpolation=cv2.INTER_NEAREST) > 0

@@ -30,6 +30,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=ParserTraining.workers)
     parser.add_argument("--device", default=ParserTraining.device)
     parser.add_argument("--seed", type=int, default=ParserTraining.seed)
+    parser.add_argument(
+        "--float32",
+        dest="bfloat16",
+        action="store_false",
+        help="not in bfloat16, which is slower on processors that do not have it",
+    )
     run = ParserTraining(**vars(parser.parse_args(argv)))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:

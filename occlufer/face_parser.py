@@ -47,6 +47,18 @@ class FaceParser:
         return open_parser, (self.name, self.weights)
 
 
+def likeliest(classes: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return which of PARSED_CLASSES every place shows, (H, W), by probabilities (17, H, W).
+
+    First whether it is covered, for what is a mask, or a scarf, or a hand is surely an occluder
+    even where bare skin is likelier than each of them.
+    """
+    parts, types = classes[:FIRST_TYPE], classes[FIRST_TYPE:]
+    covered = types.sum(axis=0) > parts.sum(axis=0)
+    shown = np.where(covered, FIRST_TYPE + types.argmax(axis=0), parts.argmax(axis=0))
+    return shown.astype(np.uint8)
+
+
 # Who opens which parser. Named, not imported: the core knows no part, and torch loads slowly.
 PARSERS = {
     "built_in": ("occlufer.builders.parser.built_in", "open_built_in"),

@@ -13,7 +13,7 @@ from parser_contract import check_parser
 from safetensors.torch import save_file
 
 from occlufer.builders.parser.built_in import open_built_in, read_weights, save_weights
-from occlufer.builders.parser.loss import parser_loss
+from occlufer.builders.parser.loss import SMALLEST_REGION, parser_loss, share_loss
 from occlufer.builders.parser.network import INPUT_PX, ParserNet, fused
 from occlufer.builders.parser.pasted import read_templates
 from occlufer.builders.parser.taught import HAIR_OR_BACKGROUND, UNKNOWN
@@ -21,8 +21,8 @@ from occlufer.builders.parser.teacher import read_faces
 from occlufer.builders.parser.training import ParserTraining, train_parser
 from occlufer.builders.train_parser import main as train_parser_command
 from occlufer.errors import UsageError
-from occlufer.face_parser import MAP_PX, PARSED_CLASSES
-from occlufer.schema import FACE_PARTS
+from occlufer.face_parser import FIRST_TYPE, MAP_PX, PARSED_CLASSES
+from occlufer.schema import FACE_PARTS, REGIONS
 
 LARGEST_MB = 5.0
 
@@ -74,6 +74,48 @@ def test_unknown_pixels_teach_nothing() -> None:
     assert logits.grad is not None
     assert float(logits.grad[0, :, 0].abs().max()) == 0
     assert float(logits.grad[0, :, 1:].abs().min()) > 0
+
+
+def test_the_share_loss_is_the_missed_share_of_the_face_and_of_a_region() -> None:
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(rng.normal(size=(3, len(PARSED_CLASSES), 8, 8)))
+    classes = torch.from_numpy(rng.integers(0, UNKNOWN + 1, (3, 8, 8)))
+    regions = torch.from_numpy(rng.random((3, len(REGIONS), 8, 8)))
+    regions[1, 2] = 0  # beyond the picture
+    faces, each = [], []
+    for sample in range(3):
+        p = np.exp(logits[sample].numpy())
+        p = p[FIRST_TYPE:].sum(axis=0) / p.sum(axis=0)
+        said = classes[sample].numpy()
+        covered = np.isin(said, range(FIRST_TYPE, len(PARSED_CLASSES)))
+        for number, name in enumerate(REGIONS):
+            weight = regions[sample, number].numpy() * (said != UNKNOWN)
+            if weight.sum() < SMALLEST_REGION:
+                continue
+            missed = abs((p * weight).sum() - (covered * weight).sum()) / weight.sum()
+            each.append(missed)
+            faces += [missed] if name == "face" else []
+    assert len(each) == 3 * len(REGIONS) - 1
+    assert float(share_loss(logits, classes, regions)) == pytest.approx(
+        np.mean(faces) + np.mean(each)
+    )
+
+
+def test_a_face_that_is_told_as_it_is_costs_no_share() -> None:
+    classes = torch.randint(0, len(PARSED_CLASSES), (2, 8, 8))
+    regions = torch.rand(2, len(REGIONS), 8, 8)
+    assert float(share_loss(_logits(classes), classes, regions)) < 1e-6
+    nothing = torch.zeros(2, len(REGIONS), 8, 8)
+    assert float(share_loss(torch.randn(2, len(PARSED_CLASSES), 8, 8), classes, nothing)) == 0
+
+
+def test_landmarks_are_whole_where_the_rest_is_in_bfloat16() -> None:
+    net = _seen(ParserNet())
+    x = torch.rand(2, 3, INPUT_PX, INPUT_PX)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, points = net(x)
+    assert (logits.dtype, points.dtype) == (torch.bfloat16, torch.float32)
+    assert float((points - net(x)[1]).detach().abs().max()) < 0.02
 
 
 def _seen(net: ParserNet) -> ParserNet:

@@ -1,4 +1,4 @@
-"""The parser's loss: what every pixel shows, and where the landmarks lie."""
+"""The parser's loss: what every pixel shows, how much is covered, where the landmarks lie."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from occlufer.face_parser import PARSED_CLASSES
-from occlufer.schema import FACE_PARTS
+from occlufer.face_parser import FIRST_TYPE, PARSED_CLASSES
+from occlufer.schema import FACE_PARTS, REGIONS
 
 from .network import INPUT_PX
 from .taught import UNKNOWN
@@ -16,6 +16,8 @@ from .taught import UNKNOWN
 _WEIGHTS = {"background": 0.6, "skin": 0.8, "inner_mouth": 2.0, "hair": 0.8}
 # Landmarks count by their error in pixels of the input, linear from one pixel on.
 LANDMARK_WEIGHT = 0.25
+# Of a region with less of it in the picture, in cells of the map, no share is told.
+SMALLEST_REGION = 4.0
 
 
 def parser_loss(
@@ -36,6 +38,25 @@ def parser_loss(
     parts = -(picked * weight).sum() / weight.sum()
     error_px = F.smooth_l1_loss(points * INPUT_PX, landmarks * INPUT_PX)
     return parts, LANDMARK_WEIGHT * error_px
+
+
+def share_loss(logits: Tensor, classes: Tensor, regions: Tensor) -> Tensor:
+    """Return by how much the covered share of the face, and of a region on average, is missed.
+
+    What is published are these shares, and pixels that are each a little wrong in one way add up.
+    `logits` and `classes` as of `parser_loss`, whose unknown pixels are left out; `regions`
+    (B, 8, H, W) are the weights of REGIONS, see regions.region_weights.
+    """
+    occluder = logits.softmax(dim=1)[:, FIRST_TYPE:].sum(dim=1)
+    true = (classes >= FIRST_TYPE) & (classes < len(PARSED_CLASSES))
+    weights = regions * (classes != UNKNOWN)[:, None]
+    totals = weights.sum(dim=(2, 3))
+    told = totals >= SMALLEST_REGION
+    wrong = ((occluder - true.to(occluder))[:, None] * weights).sum(dim=(2, 3))
+    missed = wrong.abs() / totals.clamp(min=SMALLEST_REGION) * told
+    face = REGIONS.index("face")
+    of_faces = missed[:, face].sum() / told[:, face].sum().clamp(min=1)
+    return of_faces + missed.sum() / told.sum().clamp(min=1)
 
 
 def class_weights(device: torch.device) -> Tensor:

@@ -45,7 +45,8 @@ class ParserNet(nn.Module):
         x = self.merge8(_doubled(self.lateral8(deepest)) + coarse)
         x = self.merge4(_doubled(self.lateral4(x)) + middle)
         x = self.merge2(_doubled(self.lateral2(x)) + fine)
-        points = self.points(deepest).view(-1, LANDMARKS, 2)
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 tells quarters of pixels
+            points = self.points(deepest.float()).view(-1, LANDMARKS, 2)
         return self.classify(x), points + 0.5
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .pasted import HELD_OUT_TEMPLATES, TEMPLATES
 from .teacher import TaughtFace
+from .training import LOSSES
 
 DATA_NAME, CURVES_NAME = "data.tsv", "curves.png"
 
@@ -35,9 +36,9 @@ def draw_curves(log: Path, out: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = list(_last_of_each_step(log.read_text(encoding="utf-8").splitlines()))
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    axes = figure.subplots(1, 2)
-    for axis, name in zip(axes, ("parts", "landmarks"), strict=True):
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(LOSSES))
+    for axis, name in zip(axes, LOSSES, strict=True):
         axis.plot([row["step"] for row in rows], [row[name] for row in rows], linewidth=1)
         axis.set(title=f"loss of {name}", xlabel="step", yscale="log")
         axis.grid(alpha=0.3)

@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from occlufer.errors import UsageError
+from occlufer.face_parser import MAP_PX
 from occlufer.replacing import replaced
 
+from ..regions import region_weights
 from .composite import Composite, compose, donor_of
-from .loss import parser_loss
+from .loss import parser_loss, share_loss
 from .network import ParserNet
 from .pasted import Donor, Palette, Picture
 from .teacher import TaughtFace
@@ -30,6 +32,8 @@ from .teacher import TaughtFace
 log = logging.getLogger(__name__)
 
 LOG_NAME = "log.jsonl"
+# What is made small, in the order in which it is logged.
+LOSSES = ("parts", "landmarks", "shares")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class ParserTraining:
     seed: int = 0
     workers: int = 1
     device: str = "cpu"
+    bfloat16: bool = True
+    """Whether convolutions are in bfloat16: half the time on a GPU, and on newer processors."""
     checkpoint_every: int = 100
 
 
@@ -85,7 +91,8 @@ class Composites(Dataset[tuple[Any, ...]]):
 
 
 def _arrays(made: Composite) -> tuple[Any, ...]:
-    return made.image_rgb.transpose(2, 0, 1), made.classes, made.landmarks68
+    regions = np.round(255 * region_weights(made.landmarks68, MAP_PX)).astype(np.uint8)
+    return made.image_rgb.transpose(2, 0, 1), made.classes, made.landmarks68, regions
 
 
 def train_parser(
@@ -110,17 +117,13 @@ def train_parser(
     run.out.mkdir(parents=True, exist_ok=True)
     path = run.out / "checkpoint.pt"
     step = _restore(path, run, net, shipped, optimizer) if path.exists() else 0
-    started, seen, sums = time.monotonic(), 0, np.zeros(2)
-    for images, classes, landmarks in _batches(run, faces, templates, step):
+    started, seen, sums = time.monotonic(), 0, np.zeros(len(LOSSES))
+    for images, *truth in _batches(run, faces, templates, step):
         at_step(step)
         for group in optimizer.param_groups:
             group["lr"] = run.learning_rate * _schedule(step, run)
-        x = images.to(device, memory_format=torch.channels_last).float() / 255
-        logits, points = net(x)
-        parts, places = parser_loss(
-            logits.float(), points.float(), classes.long().to(device), landmarks.to(device)
-        )
-        loss = parts + places
+        losses = _losses(net, run, images, *truth)
+        loss = losses.sum()
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"step {step}: the loss is {loss.item()}")
         optimizer.zero_grad(set_to_none=True)
@@ -130,20 +133,38 @@ def train_parser(
         _follow(shipped, net, min(run.average, (1 + step) / (10 + step)))
         step += 1
         seen += 1
-        sums += (parts.item(), places.item())
+        sums += losses.detach().cpu().numpy()
         if step % run.checkpoint_every == 0 or step == run.steps:
             _save(path, run, net, shipped, optimizer, step)
             _tell(run, step, sums / seen, (time.monotonic() - started) / seen)
-            started, seen, sums = time.monotonic(), 0, np.zeros(2)
+            started, seen, sums = time.monotonic(), 0, np.zeros(len(LOSSES))
     return shipped
 
 
+def _losses(
+    net: ParserNet,
+    run: ParserTraining,
+    images: Tensor,
+    classes: Tensor,
+    landmarks: Tensor,
+    regions: Tensor,
+) -> Tensor:
+    """Return the losses of LOSSES, (3,), of a batch."""
+    device = torch.device(run.device)
+    x = images.to(device, memory_format=torch.channels_last).float() / 255
+    with torch.autocast(device.type, torch.bfloat16, enabled=run.bfloat16):
+        logits, points = net(x)
+    logits, classes = logits.float(), classes.long().to(device)
+    parts, places = parser_loss(logits, points.float(), classes, landmarks.to(device))
+    shares = share_loss(logits, classes, regions.to(device) / 255)
+    return torch.stack([parts, places, shares])
+
+
 def _tell(run: ParserTraining, step: int, means: NDArray[np.float64], seconds: float) -> None:
-    """Log the mean losses, of parts and landmarks, since the last checkpoint."""
+    """Log the mean losses since the last checkpoint."""
     row = {
         "step": step,
-        "parts": round(float(means[0]), 4),
-        "landmarks": round(float(means[1]), 4),
+        **{name: round(float(mean), 4) for name, mean in zip(LOSSES, means, strict=True)},
         "seconds_per_step": round(seconds, 3),
     }
     with (run.out / LOG_NAME).open("a", encoding="utf-8") as file:
