@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from occlufer.schema import FACE_PARTS, OCCLUSION_TYPES
 
+from ..compiled import compiled
 from .outlines import floats
 
 SIZE_PX = 224
@@ -131,11 +133,7 @@ def paint(
         return
     alpha = stencil.alpha * np.float32(opacity) if opacity < 1 else stencil.alpha
     target = under(canvas, stencil.window)
-    change = _planes(colour) - target
-    change *= alpha
-    target += change
-    coverage = canvas.coverage[stencil.window]
-    coverage += (1 - coverage) * alpha
+    _lay(target, canvas.coverage[stencil.window], _planes(colour), alpha)
     if part is not None:
         mark(canvas, stencil, part)
 
@@ -174,10 +172,36 @@ def shadow(
 def tint(canvas: Canvas, stencil: Stencil, factor: Floats | float) -> None:
     """Multiply the colours under the stencil by `factor`: a number, (h, w), (3,) or (3, h, w)."""
     if stencil.alpha.size:
-        scale = (_planes(factor) - 1) * stencil.alpha
-        scale += 1
         target = under(canvas, stencil.window)
-        target *= scale
+        _scale(target, _planes(factor), stencil.alpha)
+
+
+@compiled
+def _lay(target: Any, coverage: Any, colour: Any, alpha: Any) -> None:
+    """Move the colours (3, h, w), and their coverage (h, w), towards `colour` by `alpha`."""
+    one = np.float32(1)
+    tall, wide = int(colour.shape[1] > 1), int(colour.shape[2] > 1)
+    for plane in range(3):
+        for i in range(alpha.shape[0]):
+            for j in range(alpha.shape[1]):
+                change = colour[plane, i * tall, j * wide] - target[plane, i, j]
+                target[plane, i, j] += change * alpha[i, j]
+    for i in range(alpha.shape[0]):
+        for j in range(alpha.shape[1]):
+            coverage[i, j] += (one - coverage[i, j]) * alpha[i, j]
+
+
+@compiled
+def _scale(target: Any, factor: Any, alpha: Any) -> None:
+    """Multiply the colours (3, h, w) by `factor`, where `alpha` (h, w) is one, in place."""
+    one = np.float32(1)
+    deep, tall = int(factor.shape[0] > 1), int(factor.shape[1] > 1)
+    wide = int(factor.shape[2] > 1)
+    for plane in range(3):
+        for i in range(alpha.shape[0]):
+            for j in range(alpha.shape[1]):
+                change = factor[plane * deep, i * tall, j * wide] - one
+                target[plane, i, j] *= change * alpha[i, j] + one
 
 
 def emboss(stencil: Stencil, light_xy: tuple[float, float], width_px: float) -> Floats:
@@ -200,9 +224,11 @@ def lit(colour: Floats, shade: Floats) -> Floats:
 
 
 def _planes(colour: Floats | tuple[float, float, float] | float) -> Floats:
-    """Return a colour (3,) as (3, 1, 1), anything else as it is."""
+    """Return a colour (3,) as (3, 1, 1), a number as (1, 1, 1), a mask (h, w) as (1, h, w)."""
     values = np.asarray(colour, np.float32)
-    return values[:, None, None] if values.ndim == 1 else values
+    if values.ndim == 1:
+        return values[:, None, None]
+    return values if values.ndim == 3 else values.reshape(1, *(values.shape or (1, 1)))
 
 
 def _window(points_px: Floats, margin_px: float) -> Window:
