@@ -49,10 +49,10 @@ class Covered:
 class HeldOut:
     """Held-out people, mask templates, and pictures to cut occluders from."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read them from the folder of real pictures."""
-        _, self.faces = read_faces(folder)
-        self.palette = Palette(read_templates(folder, held_out=True), self.donor)
+    def __init__(self, folder: Path, held_out: bool = True) -> None:
+        """Read them from the folder of real pictures, or those that are not `held_out`."""
+        self.faces = read_faces(folder)[held_out]
+        self.palette = Palette(read_templates(folder, held_out=held_out), self.donor)
 
     def donor(self, rng: np.random.Generator) -> Donor:
         """Return another held-out picture to cut from."""

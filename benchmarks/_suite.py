@@ -42,6 +42,7 @@ SCRIPTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 LEFT_OUT = {
     "fer2013": "trains for 35 minutes, and needs FER2013's archive in OCCLUFER_REAL_DATA",
     "dareloss": "an experiment on a loss, with no bar; it trains for as long as it is told to",
+    "doubt": "chooses a constant of the package, see builders/covers.py; it has no bar",
     "same_people": "makes a table of the package, and needs dlib, which is no peer",
 }
 BESIDE_A_PEER = "times as fast"
