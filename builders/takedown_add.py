@@ -27,7 +27,7 @@ from occlufer.workspace import Workspace, held, open_built
 
 from .cut import CROP_PX, cut_out
 from .detectors import Detect, open_detector
-from .duplicates.clusters import difference_by
+from .duplicates.clusters import differences_by
 from .duplicates.edges import limits_of, near_edges
 from .duplicates.stars import are_copies
 from .faces import faces_in
@@ -305,18 +305,22 @@ def _copies(
     table = joined_views([view_hashes(workspace.catalog, images), theirs])
     places = np.arange(len(table))
 
+    edges = near_edges(table, limits_of(settings), places, places >= len(images), places)
+    near = {edge: min(edge.a, edge.b) for edge in edges.rows(~edges.of_parts)}
+    # Of two pictures that are taken down nothing is asked.
+    near = {edge: low for edge, low in near.items() if low < len(images)}
+    kept = dict(kept_sketches(workspace.catalog, [images[low] for low in {*near.values()}]))
+
     @cache
     def sketch(place: int) -> Sketch:
-        if place >= len(images):
-            return sketch_of(grey_of(files[place - len(images)]))
-        return dict(kept_sketches(workspace.catalog, [images[place]]))[images[place]]
+        if place < len(images):
+            return kept[images[place]]
+        return sketch_of(grey_of(files[place - len(images)]))
 
-    difference = difference_by(sketch)
-    found: set[int] = set()
-    for edge in near_edges(table, limits_of(settings), places, places >= len(images), places):
-        low, high = sorted((edge.a, edge.b))
-        if edge.of_a_part or not low < len(images) <= high or low in found:
-            continue
-        if are_copies(edge, difference(edge), settings.block_difference):
-            found.add(low)
+    differences = differences_by(sketch)(list(near))
+    found = {
+        low
+        for (edge, low), difference in zip(near.items(), differences, strict=True)
+        if are_copies(edge, difference, settings.block_difference)
+    }
     yield from (images[place] for place in sorted(found))

@@ -298,7 +298,7 @@ def test_start_says_what_is_due(
 @pytest.mark.usefixtures("started")
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "names a CSV with the columns"), ("a,b\n", "gold.csv, row 1: found 'a,b'")],
+    [(None, "names a CSV with the columns"), ("a,b\n", "gold.csv, line 1: found 'a,b'")],
     ids=["no file", "no such columns"],
 )
 def test_start_says_what_else_is_in_the_way(

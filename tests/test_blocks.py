@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from occlufer.builders.duplicates.blocks import block_difference as differing
+from occlufer.builders.duplicates.blocks import block_differences
 
 Small = NDArray[np.float64]
 
 
 def block_difference(a: Small, b: Small) -> float:
-    return float(differing(a.astype(np.uint8), b.astype(np.uint8)))
+    (found,) = block_differences(a.astype(np.uint8)[None], b.astype(np.uint8)[None])
+    return float(found)
 
 
 def drawn(seed: int, low: int = 0, high: int = 255) -> Small:
@@ -197,3 +198,10 @@ def test_turning_both_pictures_changes_nothing(a: Small, b: Small, turn: int) ->
 
     expected = block_difference(a, b)
     assert block_difference(turned(a), turned(b)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_many_pairs_are_as_each_alone() -> None:
+    pictures = np.stack([drawn(seed).astype(np.uint8) for seed in range(300)])
+    together = block_differences(pictures[:-1], pictures[1:])
+    assert together == list(map(block_difference, pictures[:-1], pictures[1:]))
+    assert block_differences(pictures[:0], pictures[:0]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occlufer.builders.duplicates.edges import Edge, Edges
-from occlufer.builders.duplicates.stars import star_clusters
+from occlufer.builders.duplicates.stars import AHEAD, star_clusters
 from occlufer.builders.hashing.views import HASHED, PARTS, POSITION
 
 COUNT = 8
@@ -36,6 +37,15 @@ def edges_of(rows: list[Row]) -> Any:
 def measured(edge: Any) -> float:
     """Return a difference for every pair and view, drawn once and for all."""
     return crc32(repr((edge.a, edge.b, edge.seen, edge.taken)).encode()) % 320 / 10
+
+
+def stars(
+    first: Any, edges: Any, difference: Callable[[Any], float], *others: Any, **options: Any
+) -> Any:
+    """Return the stars by what tells the difference of one pair."""
+    return star_clusters(
+        first, edges, lambda asked: list(map(difference, asked)), *others, **options
+    )
 
 
 @st.composite
@@ -84,7 +94,7 @@ def test_each_dropped_one_was_compared_with_one_that_is_kept(
     drawn: tuple[list[int], list[Row], set[int]],
 ) -> None:
     first, rows, protected = drawn
-    dropped = star_clusters(first, edges_of(rows), measured, MOST, protected)
+    dropped = stars(first, edges_of(rows), measured, MOST, protected)
     for position, drop in dropped.items():
         assert drop.kept not in dropped
         assert drop.kept < position
@@ -97,7 +107,7 @@ def test_each_dropped_one_was_compared_with_one_that_is_kept(
 @given(sets())
 def test_nobody_else_could_be_dropped(drawn: tuple[list[int], list[Row], set[int]]) -> None:
     first, rows, protected = drawn
-    dropped = star_clusters(first, edges_of(rows), measured, MOST, protected)
+    dropped = stars(first, edges_of(rows), measured, MOST, protected)
     kept = [position for position in range(COUNT) if position not in dropped]
     for i, a in enumerate(kept):
         for b in kept[i + 1 :]:
@@ -118,7 +128,7 @@ def test_each_dropped_one_goes_to_the_first_that_takes_it_by_its_nearest_edge(
             expected[position] = takers[0]
         else:
             kept.append(position)
-    dropped = star_clusters(first, edges_of(rows), measured, MOST, protected)
+    dropped = stars(first, edges_of(rows), measured, MOST, protected)
     assert {position: drop.kept for position, drop in dropped.items()} == expected
     for position, drop in dropped.items():
         good = [
@@ -135,7 +145,7 @@ def test_the_order_of_the_edges_changes_nothing(
 ) -> None:
     first, rows, protected = drawn
     mixed = random.Random(seed).sample(rows, len(rows))
-    found = [star_clusters(first, edges_of(r), measured, MOST, protected) for r in (rows, mixed)]
+    found = [stars(first, edges_of(r), measured, MOST, protected) for r in (rows, mixed)]
     assert found[0] == found[1]
 
 
@@ -145,11 +155,24 @@ def test_likeness_of_a_part_drops_nobody(drawn: tuple[list[int], list[Row], set[
     parts = [(a, b, UPPER, UPPER, 0, 0) for a, b, *_ in rows]
     no_parts = [row for row in rows if NAMES[row[2]] not in PARTS]
     found = [
-        star_clusters(first, edges_of(some), measured, MOST, protected)
+        stars(first, edges_of(some), measured, MOST, protected)
         for some in (no_parts, no_parts + parts)
     ]
     assert found[0] == found[1]
-    assert star_clusters(range(COUNT), edges_of(parts), lambda edge: 0.0, MOST) == {}
+    assert stars(range(COUNT), edges_of(parts), lambda edge: 0.0, MOST) == {}
+
+
+@settings(max_examples=300)
+@given(sets(), st.integers(0, 5))
+def test_how_far_ahead_is_measured_changes_nothing(
+    drawn: tuple[list[int], list[Row], set[int]], ahead: int
+) -> None:
+    first, rows, protected = drawn
+    expected = stars(first, edges_of(rows), measured, MOST, protected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("occlufer.builders.duplicates.stars.AHEAD", ahead)
+        found = stars(first, edges_of(rows), measured, MOST, protected)
+    assert list(found.items()) == list(expected.items())
 
 
 # Hand-worked cases --------------------------------------------------------------------------------
@@ -160,7 +183,7 @@ def near(a: int, b: int, bits256: int = 5) -> Row:
 
 
 def kept_for(first: list[int], rows: list[Row], *arguments: Any, **options: Any) -> dict[int, int]:
-    dropped = star_clusters(first, edges_of(rows), *arguments, **options)
+    dropped = stars(first, edges_of(rows), *arguments, **options)
     return {position: drop.kept for position, drop in dropped.items()}
 
 
@@ -178,7 +201,7 @@ def test_twins_are_dropped_for_their_leader() -> None:
 
 
 def test_twins_of_a_dropped_leader_are_dropped_for_whom_it_was_dropped_for() -> None:
-    found = star_clusters([0, 1, 1, 1], edges_of([near(0, 1)]), nothing, MOST)
+    found = stars([0, 1, 1, 1], edges_of([near(0, 1)]), nothing, MOST)
     assert {i: (drop.kept, drop.edge) for i, drop in found.items()} == {
         i: (0, Edge(0, i, 0, 0, 1, 5)) for i in (1, 2, 3)
     }
@@ -194,7 +217,7 @@ def test_a_twin_that_differs_from_the_kept_one_is_kept_and_takes_its_own_twins()
 
 def test_the_ends_of_an_edge_keep_their_places() -> None:
     # The later one may be the first end of the edge; the ends keep their places.
-    found = star_clusters([0, 1, 0, 1], edges_of([near(1, 0)]), nothing, MOST)
+    found = stars([0, 1, 0, 1], edges_of([near(1, 0)]), nothing, MOST)
     assert {i: (drop.kept, drop.edge.a, drop.edge.b) for i, drop in found.items()} == {
         1: (0, 1, 0),
         2: (0, 0, 2),
@@ -211,15 +234,13 @@ def test_a_protected_one_is_kept_and_others_are_dropped_for_it() -> None:
 
 @pytest.mark.parametrize(("difference", "count"), [(15.9, 1), (16.0, 1), (16.1, 0)])
 def test_pixels_may_differ_by_so_much_and_no_more(difference: float, count: int) -> None:
-    found = star_clusters([0, 1], edges_of([near(0, 1)]), lambda edge: difference, MOST)
+    found = stars([0, 1], edges_of([near(0, 1)]), lambda edge: difference, MOST)
     assert [drop.block_difference for drop in found.values()] == [difference] * count
 
 
 def test_a_farther_edge_drops_where_the_nearest_does_not() -> None:
     rows = [near(0, 1, 3), (0, 1, POSITION["turned left"], POSITION["mirror"], 1, 9)]
-    found = star_clusters(
-        [0, 1], edges_of(rows), lambda edge: 99.0 if edge.bits256 == 3 else 1.0, MOST
-    )
+    found = stars([0, 1], edges_of(rows), lambda edge: 99.0 if edge.bits256 == 3 else 1.0, MOST)
     assert found[1].edge == Edge(*rows[1])
 
 
@@ -232,15 +253,17 @@ def test_each_copy_is_verified_once_not_once_a_pair() -> None:
 
     count = 200
     everyone = [near(a, b) for a in range(count) for b in range(a + 1, count)]
-    assert len(star_clusters(range(count), edges_of(everyone), difference, MOST)) == count - 1
-    assert len(seen) == count - 1
+    assert len(stars(range(count), edges_of(everyone), difference, MOST)) == count - 1
+    # Of a crowd of copies a batch is measured ahead, which that of the first makes needless.
+    assert len(seen) <= count - 1 + AHEAD < count * (count - 1) / 2
     seen.clear()
-    assert len(star_clusters([0] * 5000, edges_of([]), difference, MOST)) == 4999
-    assert seen == [Edge(0, i, 0, 0, 0, 0) for i in range(1, 5000)]
+    assert len(stars([0] * 5000, edges_of([]), difference, MOST)) == 4999
+    assert seen[:4999] == [Edge(0, i, 0, 0, 0, 0) for i in range(1, 5000)]
+    assert len(seen) <= 4999 + AHEAD
 
 
 def test_nothing_is_dropped_of_nothing() -> None:
-    assert star_clusters([], edges_of([]), nothing, MOST) == {}
+    assert stars([], edges_of([]), nothing, MOST) == {}
 
 
 @pytest.mark.parametrize(
@@ -251,5 +274,5 @@ def test_beyond_56_bits_the_pixels_have_to_agree_better(
     bits256: int, difference: float, dropped: bool
 ) -> None:
     edges = edges_of([(0, 1, 0, 0, 4, bits256)])
-    found = star_clusters([0, 1], edges, lambda edge: difference, MOST)
+    found = stars([0, 1], edges, lambda edge: difference, MOST)
     assert (1 in found) == dropped

@@ -7,9 +7,12 @@ nothing but this tells them apart.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+
+from occlufer.engine import worker_count
 
 from ..compiled import compiled
 from ..hashing.resample import Grey
@@ -28,6 +31,8 @@ CLIPPED = 4
 GAMMAS = (1.0, 0.6, 1.7)
 # Grey levels on average: a fit so good needs no other curve.
 GOOD_FIT = 0.5
+# So many pairs are worth a thread.
+FEW = 64
 # Differences are counted in such parts of a grey level,
 STEPS = 16
 # and a fit's curves in such: sums of squares of 32x32 of them fit into 32 bits.
@@ -37,14 +42,29 @@ CURVES = np.array(
 )
 
 
-def block_difference(a: Grey, b: Grey) -> float:
-    """Return the largest mean grey-level difference of any block of two sketches, uint8 (32, 32).
+def block_differences(a: Grey, b: Grey) -> list[float]:
+    """Return the largest mean grey-level difference of any block of two sketches, for n pairs.
 
-    A block has 8x8 pixels. One picture is first fitted to the other in brightness, contrast and
-    gamma, and clipped to 0..255; the worst quarter of the pixels does not count in the fit. Either
-    may be the one that was edited: the fit that leaves least of the other three quarters is taken.
+    Both are uint8 (n, 32, 32); a block has 8x8 pixels. One picture is first fitted to the other in
+    brightness, contrast and gamma, and clipped to 0..255; the worst quarter of the pixels does not
+    count in the fit. Either may be the one that was edited: the fit that leaves least of the other
+    three quarters is taken.
     """
-    return float(_difference(a, b, CURVES))
+    threads = min(worker_count(0), len(a) // FEW)
+    if threads < 2:
+        return [float(value) for value in _differences(a, b, CURVES)]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = zip(np.array_split(a, threads), np.array_split(b, threads), strict=True)
+        found = pool.map(lambda part: _differences(*part, CURVES), parts)
+        return [float(value) for part in found for value in part]
+
+
+@compiled
+def _differences(a: Any, b: Any, curves: Any) -> Any:
+    found = np.empty(len(a))
+    for pair in range(len(a)):
+        found[pair] = _difference(a[pair], b[pair], curves)
+    return found
 
 
 @compiled

@@ -15,10 +15,10 @@ from occlufer.engine import map_local
 from ..hashes import Look, Picture, look
 from ..hashing.hash_table import table_of
 from ..hashing.sketches import Sketch, seen_as
-from .blocks import block_difference
+from .blocks import block_differences
 from .edges import Edge, Edges, first_alike, limits_of, near_edges
 from .groups import Likenesses, find_groups
-from .stars import Drop, star_clusters
+from .stars import Differences, Drop, star_clusters
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def cluster_looks(looks: Sequence[Look], settings: DedupConfig) -> Clusters:
         np.arange(first.size),
     )
     names = [f"{looks[i].sha256} {place:09d}" for place, i in enumerate(order)]
-    difference = difference_by(lambda place: looks[order[place]].sketch)
-    found = cluster(names, first, edges, difference, settings)
+    differences = differences_by(lambda place: looks[order[place]].sketch)
+    found = cluster(names, first, edges, differences, settings)
     return _placed(found, order)
 
 
@@ -81,17 +81,19 @@ def cluster(
     images: list[str],
     first: NDArray[np.int64],
     edges: Edges,
-    difference: Callable[[Edge], float],
+    differences: Differences,
     settings: DedupConfig,
     joined: Iterable[tuple[int, int]] = (),
     protected: Collection[int] = (),
 ) -> Clusters:
     """Return the clusters of images in the order of precedence.
 
-    `first`, `edges` and `difference` are those of `first_alike`, `near_edges`, `difference_by`.
+    `first`, `edges` and `differences` are those of `first_alike`, `near_edges`, `differences_by`.
     Pairs that are `joined` are in one group; `protected` positions are never dropped.
     """
-    dropped = star_clusters(first.tolist(), edges, difference, settings.block_difference, protected)
+    dropped = star_clusters(
+        first.tolist(), edges, differences, settings.block_difference, protected
+    )
     copies = [(i, drop.kept) for i, drop in dropped.items()]
     groups = find_groups(
         images,
@@ -113,17 +115,18 @@ def likenesses(first: NDArray[np.int64], edges: Edges) -> Likenesses:
     )
 
 
-def difference_by(sketch: Callable[[int], Sketch]) -> Callable[[Edge], float]:
-    """Return what measures, in grey levels, how far the pictures at the ends of an edge differ.
+def differences_by(sketch: Callable[[int], Sketch]) -> Differences:
+    """Return what measures, in grey levels, how far the pictures at the ends of edges differ.
 
-    By blocks.block_difference; `sketch` gives that of the picture at a position.
+    By blocks.block_differences; `sketch` gives that of the picture at a position.
     """
 
-    def difference(edge: Edge) -> float:
-        seen, taken = seen_as(sketch(edge.a), edge.seen), seen_as(sketch(edge.b), edge.taken)
-        return block_difference(seen, taken)
+    def differences(edges: Sequence[Edge]) -> list[float]:
+        seen = seen_as([sketch(e.a) for e in edges], [e.seen for e in edges])
+        taken = seen_as([sketch(e.b) for e in edges], [e.taken for e in edges])
+        return block_differences(seen, taken)
 
-    return difference
+    return differences
 
 
 def _placed(clusters: Clusters, order: list[int]) -> Clusters:

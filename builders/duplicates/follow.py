@@ -131,9 +131,9 @@ def _stars_among(
     outcomes = index.outcomes(samples)
     settled = {i for i, sample in enumerate(world.samples) if sample.image not in asked}
     dropped = {i for i in settled if outcomes[world.samples[i].image][0] is not None}
-    difference, most = differences(workspace.catalog, world), settings.block_difference
+    measure, most = differences(workspace.catalog, world), settings.block_difference
     kept = world.protected() | settled
-    drops = star_clusters(world.first.tolist(), world.edges, difference, most, kept, dropped)
+    drops = star_clusters(world.first.tolist(), world.edges, measure, most, kept, dropped)
     return world, {i: verdict_of(drop, world.samples[drop.kept]) for i, drop in drops.items()}
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from .edges import Edge, Edges
 FAR_BITS256 = 56
 FAR_SHARE = 0.6
 
+
+# Pairs are measured so many at once, by all processors: those that will be asked for unless they
+# turn out to be of a picture that is dropped.
+AHEAD = 1024
 
 # What is told of how near a duplicate is to the one that is kept for it.
 NEARNESS = ("view", "seen", "phash64_bits", "phash256_bits", "block_difference")
@@ -42,6 +47,10 @@ class Drop:
         return dict(zip(NEARNESS, told, strict=True))
 
 
+Differences = Callable[[Sequence[Edge]], list[float]]
+"""How far the pictures at the ends of edges differ, see clusters.differences_by."""
+
+
 def are_copies(edge: Edge, difference: float, most: float) -> bool:
     """Return whether two pictures that are near by `edge` are one, by their pixels.
 
@@ -53,7 +62,7 @@ def are_copies(edge: Edge, difference: float, most: float) -> bool:
 def star_clusters(
     first: Sequence[int],
     edges: Edges,
-    block_difference: Callable[[Edge], float],
+    differences: Differences,
     most: float,
     protected: Collection[int] = (),
     dropped_before: Collection[int] = (),
@@ -62,9 +71,9 @@ def star_clusters(
 
     Whoever comes first is kept; a picture is dropped only for one that is kept and that it was
     itself compared with, so likeness never travels along a chain. How far the pixels may differ by
-    `most`, see `are_copies`. Only what could still be dropped is verified: once a picture, not once
-    a pair. `protected` positions are never dropped; of those `dropped_before` it is known that they
-    are, for what does not matter here.
+    `most`, see `are_copies`. Only what could still be dropped is verified: about once a picture,
+    not once a pair. `protected` positions are never dropped; of those `dropped_before` it is known
+    that they are, for what does not matter here.
 
     `first` says of every position which one is the first with the very same hashes; `edges` are
     between such first ones and stand for all that are like them.
@@ -73,23 +82,59 @@ def star_clusters(
     for position, leader in enumerate(first):
         alike.setdefault(leader, []).append(position)
     near = _nearest_first(first, edges)
-    settled = {*protected, *dropped_before}
-    dropped: dict[int, Drop] = {}
-    for kept, leader in enumerate(first):
-        if kept in dropped or kept in dropped_before:
-            continue
-        same = Edge(leader, leader, POSITION[ITSELF], POSITION[ITSELF], 0, 0)
-        for edge in (same, *near.get(leader, ())):
-            kept_is_a = edge.a == leader
-            for other in alike[edge.b if kept_is_a else edge.a]:
-                if other <= kept or other in dropped or other in settled:
-                    continue
+    stars = _Stars(first, alike, near, {*protected, *dropped_before}, dropped_before)
+    known: dict[Edge, float] = {}
+    for turn, other, pair in stars.pairs(_Turn(0, 0)):
+        if pair not in known:
+            ahead = islice((next_pair for _, _, next_pair in stars.pairs(turn)), AHEAD)
+            asked = [*dict.fromkeys((pair, *ahead))]
+            known = dict(zip(asked, differences(asked), strict=True))
+        if are_copies(pair, known[pair], most):
+            stars.dropped[other] = Drop(turn.kept, pair, known[pair])
+    return stars.dropped
+
+
+class _Turn(NamedTuple):
+    """Who is kept, and which of the edges from there is looked at."""
+
+    kept: int
+    edge: int
+
+
+@dataclass(frozen=True)
+class _Stars:
+    """What `star_clusters` works on, and what it has found so far."""
+
+    first: Sequence[int]
+    alike: Mapping[int, Sequence[int]]
+    """{first position with some hashes: all of them}"""
+    near: Mapping[int, Sequence[Edge]]
+    settled: Collection[int]
+    gone: Collection[int]
+    dropped: dict[int, Drop] = field(default_factory=dict)
+
+    def pairs(self, turn: _Turn) -> Iterator[tuple[_Turn, int, Edge]]:
+        """Yield what may have to be measured from a turn on, as things are when it is asked for.
+
+        A turn, whoever may be dropped in it, and the edge between the two.
+        """
+        for kept in range(turn.kept, len(self.first)):
+            if kept in self.dropped or kept in self.gone:
+                continue
+            leader = self.first[kept]
+            same = Edge(leader, leader, POSITION[ITSELF], POSITION[ITSELF], 0, 0)
+            edges = (same, *self.near.get(leader, ()))
+            for number in range(turn.edge if kept == turn.kept else 0, len(edges)):
+                for other, pair in self._between(kept, edges[number]):
+                    yield _Turn(kept, number), other, pair
+
+    def _between(self, kept: int, edge: Edge) -> Iterator[tuple[int, Edge]]:
+        """Yield whoever may be dropped for one that is kept, by an edge of its leader's."""
+        kept_is_a = edge.a == self.first[kept]
+        for other in self.alike[edge.b if kept_is_a else edge.a]:
+            if other > kept and other not in self.dropped and other not in self.settled:
                 a, b = (kept, other) if kept_is_a else (other, kept)
-                pair = edge if (a, b) == (edge.a, edge.b) else edge._replace(a=a, b=b)
-                difference = block_difference(pair)
-                if are_copies(pair, difference, most):
-                    dropped[other] = Drop(kept, pair, difference)
-    return dropped
+                yield other, edge._replace(a=a, b=b)
 
 
 def _nearest_first(first: Sequence[int], edges: Edges) -> dict[int, list[Edge]]:

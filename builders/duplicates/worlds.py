@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from occlufer.catalog import Catalog
 
 from ..hashing.kept import kept_sketches
-from .clusters import difference_by
-from .edges import Edge, Edges
+from .clusters import differences_by
+from .edges import Edges
 from .samples import Sample
+from .stars import Differences
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def near_rows(edges: Edges, rows: Collection[int]) -> set[int]:
     return {*rows, *edges.a[touched].tolist(), *edges.b[touched].tolist()}
 
 
-def differences(catalog: Catalog, world: World) -> Callable[[Edge], float]:
-    """Return what measures how far the pictures at the ends of an edge of a world differ.
+def differences(catalog: Catalog, world: World) -> Differences:
+    """Return what measures how far the pictures at the ends of edges of a world differ.
 
     Of every picture that is near another in some view the sketch is held, 1 kB each.
     """
@@ -87,4 +88,4 @@ def differences(catalog: Catalog, world: World) -> Callable[[Edge], float]:
     images = {world.samples[i].image: i for i in np.flatnonzero(near).tolist()}
     found = kept_sketches(catalog, sorted(images))  # as the catalog has them: read in one go
     sketches = {images[image]: sketch for image, sketch in found}
-    return difference_by(sketches.__getitem__)
+    return differences_by(sketches.__getitem__)

@@ -6,7 +6,7 @@ Every view of a picture is drawn from its sketch, so no picture is decoded twice
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -49,15 +49,19 @@ def sketch_of(grey: Grey) -> Sketch:
     return Sketch(resize(base, SIDE_PX, SIDE_PX), height / width)
 
 
-def seen_as(sketch: Sketch, view: int) -> Grey:
-    """Return the view at a position in HASHED of a sketch, uint8 (32, 32).
+def seen_as(sketches: Sequence[Sketch], views: Sequence[int]) -> Grey:
+    """Return of each sketch the view at a position in HASHED, uint8 (n, 32, 32).
 
     Between pixels it is linear, so it lacks some of the fine structure that the same view of the
     picture itself has; blocks of it hardly differ (tests/test_sketches.py).
     """
-    if view == AS_IT_IS:
-        return sketch.levels
-    return np.asarray(_drawn(sketch.levels, _place(view, sketch.aspect)))
+    seen = np.empty((len(sketches), SIDE_PX, SIDE_PX), dtype=np.uint8)
+    for place, (sketch, view) in enumerate(zip(sketches, views, strict=True)):
+        if view == AS_IT_IS:
+            seen[place] = sketch.levels
+        else:
+            _draw(seen[place], sketch.levels, _place(view, sketch.aspect))
+    return seen
 
 
 @lru_cache(maxsize=4096)
@@ -88,10 +92,9 @@ def _mirror(view: View) -> NDArray[np.float64]:
 
 
 @compiled
-def _drawn(levels: Any, place: Any) -> Any:
-    """Return the view: where it looks beyond the picture, as turned ones do, it is black."""
+def _draw(view: Any, levels: Any, place: Any) -> None:
+    """Draw the view: where it looks beyond the picture, as turned ones do, it is black."""
     side = levels.shape[0]
-    view = np.empty((side, side), dtype=np.uint8)
     for i in range(side):
         for j in range(side):
             y = place[0, 0] * i + place[0, 1] * j + place[0, 2]
@@ -105,4 +108,3 @@ def _drawn(levels: Any, place: Any) -> Any:
             above = levels[top, left] * (1 - along) + levels[top, left + 1] * along
             below = levels[top + 1, left] * (1 - along) + levels[top + 1, left + 1] * along
             view[i, j] = int(above * (1 - down) + below * down + 0.5)
-    return view
